@@ -1,0 +1,585 @@
+//! Encoding 1, XOR: the Gorilla encoding of floats as Prometheus writes it.
+//!
+//! | field | form |
+//! |---|---|
+//! | number of samples | u16, big-endian |
+//! | time 0, value 0 | varint, 64 bits |
+//! | time 1 | uvarint difference to time 0 |
+//! | time n | difference of differences: `0`; `10`, `110`, `1110` with 14, 17, 20 bits; `1111` with 64 |
+//! | value n | XOR with the value before: `0` same; `10` bits in the last window; `11`, 5 bits of leading zeros, 6 bits of width, bits |
+//!
+//! Two things surprise: the range of an n-bit difference is −(2^(n−1)−1) to 2^(n−1), so reading
+//! re-biases the two's complement; and a width of 64 is stored as 0.
+//! Sources: Pelkonen et al., "Gorilla", VLDB 2015; Prometheus, `tsdb/docs/format/chunks.md`.
+
+use bytes::Bytes;
+use headwater_model::{FloatColumn, TimeRange, Timestamp};
+
+use super::Encoding;
+use crate::bits::{BitReader, BitWriter, PEEK_BITS};
+use crate::error::{ChunkError, DecodeError};
+
+const PART: &str = "xor chunk";
+/// Bytes of the sample count.
+const HEADER: usize = 2;
+/// The width of the field for leading zeros bounds their number.
+const MAX_LEADING: u8 = 31;
+/// No window of significant bits has been written yet.
+const NO_WINDOW: u8 = 0xff;
+
+/// Bits of the time's difference of differences, by the number of ones before the first zero.
+const DOD_BITS: [u32; 5] = [0, 14, 17, 20, 64];
+
+/// The significant bits of an XOR of two values lie between leading and trailing zeros.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) leading: u8,
+    pub(super) trailing: u8,
+}
+
+impl Window {
+    pub(super) const NONE: Self = Self {
+        leading: NO_WINDOW,
+        trailing: 0,
+    };
+    /// What a reader assumes before the first window: all 64 bits.
+    pub(super) const ALL: Self = Self {
+        leading: 0,
+        trailing: 0,
+    };
+
+    /// The window of a difference, which must not be zero.
+    pub(super) fn of(difference: u64) -> Self {
+        Self {
+            leading: (difference.leading_zeros() as u8).min(MAX_LEADING),
+            trailing: difference.trailing_zeros() as u8,
+        }
+    }
+
+    /// Whether differences of the window `inner` can be written in this one.
+    pub(super) fn holds(self, inner: Self) -> bool {
+        self.leading != NO_WINDOW
+            && inner.leading >= self.leading
+            && inner.trailing >= self.trailing
+    }
+
+    pub(super) fn width(self) -> u32 {
+        64 - u32::from(self.leading) - u32::from(self.trailing)
+    }
+}
+
+/// Writes an XOR chunk sample by sample. 48 bytes and the chunk itself, so that a head can keep
+/// one in each series; its bytes can be read at any time.
+#[derive(Clone, Debug)]
+pub struct XorAppender {
+    bits: BitWriter,
+    time: Timestamp,
+    delta: i64,
+    value: u64,
+    count: u16,
+    window: Window,
+}
+
+impl Default for XorAppender {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl XorAppender {
+    /// The most samples that the header can count.
+    pub const MAX_SAMPLES: usize = u16::MAX as usize;
+
+    /// An empty chunk.
+    pub fn new() -> Self {
+        let mut bits = BitWriter::default();
+        bits.write_short(0, 16);
+        Self {
+            bits,
+            time: 0,
+            delta: 0,
+            value: 0,
+            count: 0,
+            window: Window::NONE,
+        }
+    }
+
+    /// Goes on where the chunk `data` ends.
+    ///
+    /// # Errors
+    /// `data` is damaged.
+    pub fn resume(data: &[u8]) -> Result<Self, ChunkError> {
+        let (mut times, mut values) = ([0; 1], [0.0; 1]);
+        let header = Header::read(data)?;
+        if header.count == 0 {
+            return Ok(Self::new());
+        }
+        let mut last = Last {
+            times: &mut times,
+            values: &mut values,
+        };
+        let end = read_samples(data, header, Timestamp::MIN, Timestamp::MAX, &mut last)?;
+        Ok(Self {
+            bits: BitWriter::resume(data, end.position),
+            time: end.time,
+            delta: end.delta,
+            value: end.value,
+            count: header.count as u16,
+            window: end.window,
+        })
+    }
+
+    /// Appends a sample; `time` must be later than that of the sample before.
+    ///
+    /// # Panics
+    /// The chunk already holds [`XorAppender::MAX_SAMPLES`].
+    #[inline]
+    pub fn append(&mut self, time: Timestamp, value: f64) {
+        assert!(
+            usize::from(self.count) < Self::MAX_SAMPLES,
+            "an xor chunk counts 65535 samples at most"
+        );
+        let bits = value.to_bits();
+        match self.count {
+            0 => self.write_first(time, bits),
+            1 => self.write_second(time, bits),
+            _ => self.write_next(time, bits),
+        }
+        self.time = time;
+        self.value = bits;
+        self.count += 1;
+        self.bits.patch(0, &self.count.to_be_bytes());
+    }
+
+    /// Number of samples.
+    pub fn count(&self) -> usize {
+        self.count.into()
+    }
+
+    /// Time of the last sample; 0 if there is none.
+    pub fn last_time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Value of the last sample; 0 if there is none.
+    pub fn last_value(&self) -> f64 {
+        f64::from_bits(self.value)
+    }
+
+    /// The chunk so far: always whole and readable.
+    pub fn bytes(&self) -> &[u8] {
+        self.bits.bytes()
+    }
+
+    /// Bytes of memory beside the appender itself.
+    pub fn heap_bytes(&self) -> usize {
+        self.bits.capacity()
+    }
+
+    /// The finished chunk in an allocation of its own size.
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(self.bytes())
+    }
+
+    /// The encoding of what is written.
+    pub const ENCODING: Encoding = Encoding::Xor;
+
+    fn write_first(&mut self, time: Timestamp, value: u64) {
+        self.bits.write_varint(time);
+        self.bits.write(value, 64);
+    }
+
+    fn write_second(&mut self, time: Timestamp, value: u64) {
+        self.delta = time.wrapping_sub(self.time);
+        self.bits.write_uvarint(self.delta as u64);
+        self.write_value(0, 0, value);
+    }
+
+    fn write_next(&mut self, time: Timestamp, value: u64) {
+        let delta = time.wrapping_sub(self.time);
+        let dod = delta.wrapping_sub(self.delta);
+        self.delta = delta;
+        let (code, bits) = match dod {
+            0 => (0, 1),
+            -0x1fff..=0x2000 => (0b10 << 14 | dod as u64 & 0x3fff, 16),
+            -0xffff..=0x1_0000 => (0b110 << 17 | dod as u64 & 0x1_ffff, 20),
+            -0x7_ffff..=0x8_0000 => (0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
+            _ => {
+                self.bits.write_short(0b1111, 4);
+                self.bits.write(dod as u64, 64);
+                (0, 0)
+            }
+        };
+        self.write_value(code, bits, value);
+    }
+
+    /// Writes the value behind `bits` bits of `code`, in one store where it fits.
+    #[inline(always)]
+    fn write_value(&mut self, code: u64, bits: u32, value: u64) {
+        let difference = value ^ self.value;
+        if difference == 0 {
+            return self.bits.write_short(code << 1, bits + 1);
+        }
+        let window = Window::of(difference);
+        let (code, bits) = if self.window.holds(window) {
+            (code << 2 | 0b10, bits + 2)
+        } else {
+            self.window = window;
+            let width = u64::from(window.width() & 63);
+            (
+                ((code << 2 | 0b11) << 5 | u64::from(window.leading)) << 6 | width,
+                bits + 13,
+            )
+        };
+        let (significant, width) = (difference >> self.window.trailing, self.window.width());
+        if bits + width <= PEEK_BITS {
+            return self
+                .bits
+                .write_short(code << width | significant, bits + width);
+        }
+        self.bits.write_short(code, bits);
+        self.bits.write(significant, width);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Header {
+    count: usize,
+}
+
+impl Header {
+    /// Reads the count and checks it against the length: every sample takes two bits or more,
+    /// so a damaged count cannot ask for much memory.
+    fn read(data: &[u8]) -> Result<Self, ChunkError> {
+        let head = data
+            .first_chunk::<HEADER>()
+            .ok_or(DecodeError::truncated(PART, 0))?;
+        let count = usize::from(u16::from_be_bytes(*head));
+        if count > data.len() * 4 {
+            return Err(DecodeError::truncated(PART, data.len()));
+        }
+        Ok(Self { count })
+    }
+}
+
+/// Where decoding stopped.
+struct End {
+    position: usize,
+    kept: usize,
+    time: Timestamp,
+    delta: i64,
+    value: u64,
+    window: Window,
+}
+
+/// Where samples go: columns, or only the last sample.
+trait Target {
+    fn put(&mut self, at: usize, time: Timestamp, value: u64);
+}
+
+struct Columns<'a> {
+    times: &'a mut [Timestamp],
+    values: &'a mut [f64],
+}
+
+impl Target for Columns<'_> {
+    #[inline(always)]
+    fn put(&mut self, at: usize, time: Timestamp, value: u64) {
+        if let (Some(to_time), Some(to_value)) = (self.times.get_mut(at), self.values.get_mut(at)) {
+            *to_time = time;
+            *to_value = f64::from_bits(value);
+        }
+    }
+}
+
+struct Last<'a> {
+    times: &'a mut [Timestamp; 1],
+    values: &'a mut [f64; 1],
+}
+
+impl Target for Last<'_> {
+    fn put(&mut self, _: usize, time: Timestamp, value: u64) {
+        self.times[0] = time;
+        self.values[0] = f64::from_bits(value);
+    }
+}
+
+pub(super) fn decode(
+    data: &[u8],
+    range: TimeRange,
+    into: &mut FloatColumn,
+) -> Result<(), ChunkError> {
+    let header = Header::read(data)?;
+    if header.count == 0 {
+        return Ok(());
+    }
+    let before = into.len();
+    into.times.resize(before + header.count, 0);
+    into.values.resize(before + header.count, 0.0);
+    let mut columns = Columns {
+        times: &mut into.times[before..],
+        values: &mut into.values[before..],
+    };
+    let end = read_samples(data, header, range.start, range.end, &mut columns);
+    let kept = before + end.as_ref().map_or(0, |end| end.kept);
+    into.times.truncate(kept);
+    into.values.truncate(kept);
+    if !into.starts.is_empty() {
+        into.starts.resize(kept, 0);
+    }
+    end.map(|_| ())
+}
+
+/// Reads samples up to `last` and gives those from `first` on to `target`.
+#[inline(always)]
+fn read_samples(
+    data: &[u8],
+    header: Header,
+    first: Timestamp,
+    last: Timestamp,
+    target: &mut impl Target,
+) -> Result<End, ChunkError> {
+    let mut bits = BitReader::new(data, HEADER);
+    let unending = |bits: &BitReader<'_>| {
+        DecodeError::invalid(PART, bits.byte_offset(), "a time's varint does not end")
+    };
+    let mut time = bits.varint().ok_or_else(|| unending(&bits))?;
+    let mut value = bits.read(64);
+    let (mut delta, mut window, mut kept) = (0i64, Window::ALL, 0);
+    let mut least_delta = 1;
+    for at in 0..header.count {
+        if at == 1 {
+            delta = bits.uvarint().ok_or_else(|| unending(&bits))? as i64;
+            value = read_value(&mut bits, value, &mut window)?;
+        } else if at > 1 {
+            delta = delta.wrapping_add(read_dod(&mut bits));
+            value = read_value(&mut bits, value, &mut window)?;
+        }
+        if at > 0 {
+            time = time.wrapping_add(delta);
+            least_delta = least_delta.min(delta);
+        }
+        if time > last {
+            break;
+        }
+        target.put(kept, time, value);
+        kept += usize::from(time >= first);
+    }
+    if bits.overrun() {
+        return Err(DecodeError::truncated(PART, data.len()));
+    }
+    if least_delta <= 0 {
+        return Err(DecodeError::invalid(PART, HEADER, "times do not ascend"));
+    }
+    Ok(End {
+        position: bits.position(),
+        kept,
+        time,
+        delta,
+        value,
+        window,
+    })
+}
+
+#[inline(always)]
+fn read_dod(bits: &mut BitReader<'_>) -> i64 {
+    let word = bits.peek();
+    if word >> 63 == 0 {
+        bits.skip(1);
+        return 0;
+    }
+    let ones = (!word).leading_zeros().min(4);
+    if ones == 4 {
+        bits.skip(4);
+        return bits.read(64) as i64;
+    }
+    let width = DOD_BITS[ones as usize];
+    bits.skip(ones + 1 + width);
+    let stored = ((word << (ones + 1)) >> (64 - width)) as i64;
+    if stored > 1 << (width - 1) {
+        stored - (1 << width)
+    } else {
+        stored
+    }
+}
+
+#[inline(always)]
+fn read_value(
+    bits: &mut BitReader<'_>,
+    before: u64,
+    window: &mut Window,
+) -> Result<u64, ChunkError> {
+    let word = bits.peek();
+    if word >> 63 == 0 {
+        bits.skip(1);
+        return Ok(before);
+    }
+    if word >> 62 == 0b11 {
+        let leading = (word >> 57 & 31) as u8;
+        let width = match (word >> 51 & 63) as u8 {
+            0 => 64,
+            width => width,
+        };
+        if leading + width > 64 {
+            return Err(DecodeError::invalid(
+                PART,
+                bits.byte_offset(),
+                "a value has more than 64 bits",
+            ));
+        }
+        *window = Window {
+            leading,
+            trailing: 64 - leading - width,
+        };
+        bits.skip(13);
+    } else {
+        bits.skip(2);
+    }
+    Ok(before ^ bits.read(window.width()) << window.trailing)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encode(samples: &[(Timestamp, f64)]) -> XorAppender {
+        let mut appender = XorAppender::new();
+        for &(time, value) in samples {
+            appender.append(time, value);
+        }
+        appender
+    }
+
+    fn decode_all(data: &[u8]) -> Result<FloatColumn, ChunkError> {
+        let mut column = FloatColumn::default();
+        decode(data, TimeRange::ALL, &mut column).map(|()| column)
+    }
+
+    fn column(samples: &[(Timestamp, f64)]) -> FloatColumn {
+        let mut column = FloatColumn::default();
+        for &(time, value) in samples {
+            column.push(time, value);
+        }
+        column
+    }
+
+    /// By hand: 3 samples 1000 ms apart; 1.0, 1.0, 2.0, whose XOR has 1 leading zero and
+    /// 11 significant bits (`0x3ff0...` ^ `0x4000...` = `0x7ff0...`).
+    #[test]
+    fn bytes_are_as_the_format_says() {
+        let appender = encode(&[(0, 1.0), (1000, 1.0), (2000, 2.0)]);
+        let value = 1.0f64.to_bits().to_be_bytes();
+        let mut expected = vec![0, 3, 0];
+        expected.extend(value);
+        expected.extend([0xe8, 0x07]); // uvarint 1000
+        // 0 (same value) 0 (even) 11 00001 001011 then 11 ones
+        expected.extend([0b0011_0000, 0b1001_0111, 0b1111_1111, 0b1100_0000]);
+        assert_eq!(appender.bytes(), expected);
+    }
+
+    #[test]
+    fn an_empty_chunk_has_no_samples() {
+        assert_eq!(
+            decode_all(XorAppender::new().bytes()).unwrap(),
+            FloatColumn::default()
+        );
+    }
+
+    #[test]
+    fn ranges_are_closed_and_leave_earlier_samples_alone() {
+        let appender = encode(&[(10, 1.0), (20, 2.0), (30, 3.0), (40, 4.0)]);
+        let mut into = FloatColumn::default();
+        into.push_with_start(5, 0.0, 1);
+        decode(appender.bytes(), TimeRange::new(20, 30), &mut into).unwrap();
+        assert_eq!(into.times, [5, 20, 30]);
+        assert_eq!(into.values, [0.0, 2.0, 3.0]);
+        assert_eq!(into.starts, [1, 0, 0]);
+        for empty in [
+            TimeRange::new(41, 90),
+            TimeRange::new(0, 9),
+            TimeRange::new(21, 29),
+            TimeRange::new(30, 20),
+        ] {
+            decode(appender.bytes(), empty, &mut into).unwrap();
+        }
+        assert_eq!(into.len(), 3);
+    }
+
+    #[test]
+    fn damage_is_refused_and_leaves_the_column_alone() {
+        let appender = encode(&[(10, 1.0), (20, 2.5), (35, 3.1)]);
+        let whole = appender.bytes();
+        for len in 0..whole.len() {
+            let mut into = column(&[(1, 1.0)]);
+            assert!(
+                decode(&whole[..len], TimeRange::ALL, &mut into).is_err(),
+                "{len} bytes"
+            );
+            assert_eq!(into, column(&[(1, 1.0)]));
+        }
+        let mut many = whole.to_vec();
+        many[..2].fill(0xff);
+        assert_eq!(
+            decode_all(&many).unwrap_err().cause,
+            crate::Cause::Truncated
+        );
+    }
+
+    #[test]
+    fn times_must_ascend() {
+        let error = decode_all(encode(&[(10, 1.0), (10, 2.0)]).bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "xor chunk, byte 2: times do not ascend");
+    }
+
+    #[test]
+    fn state_stays_small() {
+        assert!(size_of::<XorAppender>() <= 56);
+    }
+
+    fn samples() -> impl Strategy<Value = Vec<(Timestamp, f64)>> {
+        let step = prop_oneof![4 => Just(15_000i64), 4 => 14_000i64..16_000, 1 => 1i64..1 << 40];
+        let value = prop_oneof![
+            3 => Just(1.0f64),
+            3 => (0u32..100_000).prop_map(f64::from),
+            2 => any::<u64>().prop_map(f64::from_bits),
+            1 => Just(headwater_model::stale_nan()),
+        ];
+        let start = -1i64 << 41..1 << 41;
+        (start, proptest::collection::vec((step, value), 0..300)).prop_map(|(mut time, steps)| {
+            let add = |(step, value)| {
+                time += step;
+                (time, value)
+            };
+            steps.into_iter().map(add).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn samples_come_back(samples in samples()) {
+            let appender = encode(&samples);
+            prop_assert_eq!(decode_all(appender.bytes()).unwrap(), column(&samples));
+        }
+
+        #[test]
+        fn a_resumed_chunk_goes_on_alike(samples in samples(), at: prop::sample::Index) {
+            let at = if samples.is_empty() { 0 } else { at.index(samples.len()) };
+            let mut resumed = XorAppender::resume(encode(&samples[..at]).bytes()).unwrap();
+            for &(time, value) in &samples[at..] {
+                resumed.append(time, value);
+            }
+            prop_assert_eq!(resumed.count(), samples.len());
+            prop_assert_eq!(decode_all(resumed.bytes()).unwrap(), column(&samples));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(data in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(column) = decode_all(&data) {
+                prop_assert!(column.len() <= data.len() * 4);
+            }
+            let _ = XorAppender::resume(&data);
+        }
+    }
+}
