@@ -2,7 +2,11 @@
 
 /// Which names are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum NameScheme {
     /// Any text that is not empty.
     #[default]
@@ -41,7 +45,9 @@ pub fn is_legacy_metric_name(name: &str) -> bool {
 
 fn is_word(name: &str, extra: impl Fn(u8) -> bool) -> bool {
     let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || extra(first))
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || extra(first))
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || extra(byte))
 }
 
@@ -49,7 +55,9 @@ fn is_word(name: &str, extra: impl Fn(u8) -> bool) -> bool {
 /// not escaped, or not well, come back as they are.
 /// Source: the escaping schemes of Prometheus's UTF-8 proposal.
 pub fn unescape_value_encoding(name: &str) -> String {
-    let Some(escaped) = name.strip_prefix("U__") else { return name.to_owned() };
+    let Some(escaped) = name.strip_prefix("U__") else {
+        return name.to_owned();
+    };
     decode_escapes(escaped).unwrap_or_else(|| name.to_owned())
 }
 

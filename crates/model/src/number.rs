@@ -1,0 +1,143 @@
+//! Floats as text, as Go prints and reads them.
+
+use std::fmt::Write;
+
+/// Appends `value` as Prometheus's JSON and text formats print it: shortest digits that
+/// read back the same, an exponent below 1e-6 and from 1e21 on, `NaN`, `+Inf`, `-Inf`.
+pub fn push_float(out: &mut String, value: f64) {
+    if push_special(out, value) {
+        return;
+    }
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
+        push_exponent(out, value);
+    } else {
+        write!(out, "{value}").expect("a String takes every write");
+    }
+}
+
+/// Appends `value` as Go's `%g` with shortest digits prints it: an exponent below 1e-4 and from 1e21 on.
+/// This is how Prometheus prints numbers in expressions and labels such as `le`.
+pub fn push_float_g(out: &mut String, value: f64) {
+    if push_special(out, value) {
+        return;
+    }
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+        push_exponent(out, value);
+    } else {
+        write!(out, "{value}").expect("a String takes every write");
+    }
+}
+
+fn push_special(out: &mut String, value: f64) -> bool {
+    let word = match value {
+        v if v.is_nan() => "NaN",
+        f64::INFINITY => "+Inf",
+        f64::NEG_INFINITY => "-Inf",
+        _ => return false,
+    };
+    out.push_str(word);
+    true
+}
+
+/// Go writes at least two digits of exponent and always its sign.
+fn push_exponent(out: &mut String, value: f64) {
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = match exponent.strip_prefix('-') {
+        Some(rest) => ('-', rest),
+        None => ('+', exponent),
+    };
+    write!(out, "{digits}e{sign}{exponent:0>2}").expect("a String takes every write");
+}
+
+/// [`push_float`] into a new string.
+pub fn format_float(value: f64) -> String {
+    let mut out = String::new();
+    push_float(&mut out, value);
+    out
+}
+
+/// [`push_float_g`] into a new string.
+pub fn format_float_g(value: f64) -> String {
+    let mut out = String::new();
+    push_float_g(&mut out, value);
+    out
+}
+
+/// Reads a float as Go's `strconv.ParseFloat` does, hexadecimal floats included.
+pub fn parse_float(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let unsigned = match bytes.first()? {
+        b'+' | b'-' => &text[1..],
+        _ => text,
+    };
+    if unsigned.len() > 2 && unsigned[..2].eq_ignore_ascii_case("0x") {
+        let value = parse_hex(&unsigned[2..])?;
+        return Some(if bytes[0] == b'-' { -value } else { value });
+    }
+    text.parse().ok()
+}
+
+/// `1.8p3`: a mantissa in base 16 and an exponent of 2 in base 10; the exponent may be left out
+/// for whole numbers, as Prometheus's number literals allow.
+fn parse_hex(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = match text.split_once(['p', 'P']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let (mut value, mut scale) = (0.0f64, 0i32);
+    for (digits, step) in [(whole, 0), (fraction, 4)] {
+        for digit in digits.chars() {
+            value = value * 16.0 + f64::from(digit.to_digit(16)?);
+            scale = scale.checked_sub(step)?;
+        }
+    }
+    Some(value * 2f64.powi(exponent.checked_add(scale)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_like_go() {
+        for (value, json, general) in [
+            (0.0, "0", "0"),
+            (-0.0, "-0", "-0"),
+            (1.5, "1.5", "1.5"),
+            (1e-5, "0.00001", "1e-05"),
+            (1e-7, "1e-07", "1e-07"),
+            (1e20, "100000000000000000000", "100000000000000000000"),
+            (1.25e21, "1.25e+21", "1.25e+21"),
+            (-2.5e-300, "-2.5e-300", "-2.5e-300"),
+            (f64::NAN, "NaN", "NaN"),
+            (f64::NEG_INFINITY, "-Inf", "-Inf"),
+        ] {
+            assert_eq!(format_float(value), json);
+            assert_eq!(format_float_g(value), general);
+        }
+    }
+
+    #[test]
+    fn reads_like_go() {
+        for (text, value) in [
+            ("1e3", Some(1000.0)),
+            ("+Inf", Some(f64::INFINITY)),
+            ("-inf", Some(f64::NEG_INFINITY)),
+            ("0x10", Some(16.0)),
+            ("-0x1.8p1", Some(-3.0)),
+            ("", None),
+            ("0x", None),
+            ("1_0", None),
+        ] {
+            assert_eq!(parse_float(text), value, "{text}");
+        }
+        assert!(parse_float("nan").unwrap().is_nan());
+    }
+}

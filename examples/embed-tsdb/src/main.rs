@@ -1,0 +1,2 @@
+//! Embeds the store.
+fn main() {}
