@@ -1,0 +1,5 @@
+//! Settings.
+
+mod nearest;
+
+pub use nearest::nearest;
