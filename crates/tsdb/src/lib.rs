@@ -1,0 +1,1 @@
+//! A Prometheus-compatible time series storage engine: head, write-ahead log, blocks.

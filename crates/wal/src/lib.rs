@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules, in reading order
+//!
+//! `config` names the choices, `position` the places. `pages` and `frames`
+//! describe the bytes; `compress` and `decode` serve them. `segment` writes
+//! from one thread, `log` shares it between threads and keeps the promises of
+//! durability, `follower` reads along. `repair` and `checkpoint` work on logs
+//! at rest.
+
+mod checkpoint;
+mod compress;
+mod config;
+mod decode;
+mod error;
+mod follower;
+mod frames;
+mod log;
+mod pages;
+mod position;
+mod repair;
+mod segment;
+
+pub use checkpoint::{Checkpoint, CheckpointWriter, list_checkpoints, remove_checkpoints_before};
+pub use config::{Compression, Config, DamagePolicy, Framing, SyncPolicy};
+pub use decode::SegmentDecoder;
+pub use error::{Damage, DamageReason, Result, WalError};
+pub use follower::{Follower, Record};
+pub use log::{Ticket, Wal};
+pub use position::{Position, list_segments, segment_path};
+pub use repair::{repair, repair_segment};
+pub use segment::SegmentWriter;
