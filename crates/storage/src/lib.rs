@@ -13,6 +13,7 @@ pub mod error;
 pub mod extras;
 pub mod fanout;
 pub mod labels;
+pub mod logs;
 pub mod memory;
 pub mod merge;
 pub mod select;
@@ -25,6 +26,10 @@ pub use extras::{Delete, ExemplarSeries, MetadataEntry, MetadataStore, SelectExe
 pub use fanout::FanOut;
 pub use headwater_blockfmt::{EncodedChunk, Encoding};
 pub use labels::{LabelAnswer, LabelQueries, LabelRequest};
+pub use logs::{
+    Direction, LineNeed, LogBlock, LogCosts, LogCursor, LogHints, LogRequest, MemoryLogs,
+    NanoRange, SelectLogs,
+};
 pub use memory::MemoryStore;
 pub use merge::{MergeCursor, merge_columns};
 pub use select::{CursorVec, Projection, Select, SelectHints, SelectRequest, SeriesCursor};
