@@ -11,7 +11,7 @@ pub(crate) const PEEK_BITS: u32 = 57;
 
 /// Reads bits from a slice.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BitReader<'a> {
+pub struct BitReader<'a> {
     data: &'a [u8],
     position: usize,
 }
@@ -134,7 +134,7 @@ const FIRST_BYTES: usize = 48;
 
 /// Writes bits into a buffer that it owns. 24 bytes of state.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct BitWriter {
+pub struct BitWriter {
     /// Zero behind the position, and at least [`SLACK`] bytes longer once it is not empty.
     buffer: Box<[u8]>,
     position: u32,

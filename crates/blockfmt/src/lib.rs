@@ -3,6 +3,7 @@
 mod bits;
 pub mod chunk;
 mod error;
+mod input;
 
 pub use chunk::{ChunkError, EncodedChunk, Encoding, XorAppender, decode, encode_columns};
 pub use error::{Cause, DecodeError};

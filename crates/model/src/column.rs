@@ -194,6 +194,13 @@ impl HistogramColumn {
         self.values.clear();
     }
 
+    /// Keeps the first `len` samples.
+    pub fn truncate(&mut self, len: usize) {
+        self.times.truncate(len);
+        self.starts.truncate(len);
+        self.values.truncate(len);
+    }
+
     fn push_cell(&mut self, time: Timestamp, cell: Cell, start: Timestamp) {
         push_start(&mut self.starts, self.times.len(), start);
         self.times.push(time);

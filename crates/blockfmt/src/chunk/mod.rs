@@ -5,6 +5,10 @@
 //! [`XorAppender`] and its peers, which can be read at any time and resumed from bytes.
 
 mod cut;
+mod histogram;
+mod starts;
+mod value;
+mod varbit;
 mod xor;
 
 use bytes::Bytes;
@@ -15,7 +19,13 @@ use crate::error::{Cause, DecodeError};
 pub use crate::error::ChunkError;
 
 pub use cut::encode_columns;
+pub use histogram::{Appender, Cut, Float, Integer, Kind};
 pub use xor::XorAppender;
+
+/// Writes chunks of integer histograms.
+pub type HistogramAppender = Appender<Integer>;
+/// Writes chunks of float histograms.
+pub type FloatHistogramAppender = Appender<Float>;
 
 /// How a chunk's bytes are to be read. The numbers are those of Prometheus's files and protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,12 +120,17 @@ pub fn decode(
     range: TimeRange,
     into: &mut SeriesColumns,
 ) -> Result<(), ChunkError> {
+    let SeriesColumns { floats, histograms } = into;
     match encoding {
-        Encoding::Xor => xor::decode(data, range, &mut into.floats),
-        other => {
+        Encoding::Xor => xor::decode(data, range, floats),
+        Encoding::Histogram => histogram::decode::<Integer>(data, false, range, histograms),
+        Encoding::FloatHistogram => histogram::decode::<Float>(data, false, range, histograms),
+        Encoding::HistogramSt => histogram::decode::<Integer>(data, true, range, histograms),
+        Encoding::FloatHistogramSt => histogram::decode::<Float>(data, true, range, histograms),
+        Encoding::Xor2 => {
             let cause = Cause::Unsupported {
                 what: "chunk encoding",
-                number: other.number().into(),
+                number: 4,
             };
             Err(DecodeError::new("chunk", 0, cause))
         }

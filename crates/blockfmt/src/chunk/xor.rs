@@ -16,57 +16,16 @@ use bytes::Bytes;
 use headwater_model::{FloatColumn, TimeRange, Timestamp};
 
 use super::Encoding;
-use crate::bits::{BitReader, BitWriter, PEEK_BITS};
+use super::value::{self, Window};
+use crate::bits::{BitReader, BitWriter};
 use crate::error::{ChunkError, DecodeError};
 
 const PART: &str = "xor chunk";
 /// Bytes of the sample count.
 const HEADER: usize = 2;
-/// The width of the field for leading zeros bounds their number.
-const MAX_LEADING: u8 = 31;
-/// No window of significant bits has been written yet.
-const NO_WINDOW: u8 = 0xff;
 
 /// Bits of the time's difference of differences, by the number of ones before the first zero.
 const DOD_BITS: [u32; 5] = [0, 14, 17, 20, 64];
-
-/// The significant bits of an XOR of two values lie between leading and trailing zeros.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    pub(super) leading: u8,
-    pub(super) trailing: u8,
-}
-
-impl Window {
-    pub(super) const NONE: Self = Self {
-        leading: NO_WINDOW,
-        trailing: 0,
-    };
-    /// What a reader assumes before the first window: all 64 bits.
-    pub(super) const ALL: Self = Self {
-        leading: 0,
-        trailing: 0,
-    };
-
-    /// The window of a difference, which must not be zero.
-    pub(super) fn of(difference: u64) -> Self {
-        Self {
-            leading: (difference.leading_zeros() as u8).min(MAX_LEADING),
-            trailing: difference.trailing_zeros() as u8,
-        }
-    }
-
-    /// Whether differences of the window `inner` can be written in this one.
-    pub(super) fn holds(self, inner: Self) -> bool {
-        self.leading != NO_WINDOW
-            && inner.leading >= self.leading
-            && inner.trailing >= self.trailing
-    }
-
-    pub(super) fn width(self) -> u32 {
-        64 - u32::from(self.leading) - u32::from(self.trailing)
-    }
-}
 
 /// Writes an XOR chunk sample by sample. 48 bytes and the chunk itself, so that a head can keep
 /// one in each series; its bytes can be read at any time.
@@ -192,7 +151,7 @@ impl XorAppender {
     fn write_second(&mut self, time: Timestamp, value: u64) {
         self.delta = time.wrapping_sub(self.time);
         self.bits.write_uvarint(self.delta as u64);
-        self.write_value(0, 0, value);
+        value::write(&mut self.bits, (0, 0), &mut self.window, self.value, value);
     }
 
     fn write_next(&mut self, time: Timestamp, value: u64) {
@@ -210,35 +169,13 @@ impl XorAppender {
                 (0, 0)
             }
         };
-        self.write_value(code, bits, value);
-    }
-
-    /// Writes the value behind `bits` bits of `code`, in one store where it fits.
-    #[inline(always)]
-    fn write_value(&mut self, code: u64, bits: u32, value: u64) {
-        let difference = value ^ self.value;
-        if difference == 0 {
-            return self.bits.write_short(code << 1, bits + 1);
-        }
-        let window = Window::of(difference);
-        let (code, bits) = if self.window.holds(window) {
-            (code << 2 | 0b10, bits + 2)
-        } else {
-            self.window = window;
-            let width = u64::from(window.width() & 63);
-            (
-                ((code << 2 | 0b11) << 5 | u64::from(window.leading)) << 6 | width,
-                bits + 13,
-            )
-        };
-        let (significant, width) = (difference >> self.window.trailing, self.window.width());
-        if bits + width <= PEEK_BITS {
-            return self
-                .bits
-                .write_short(code << width | significant, bits + width);
-        }
-        self.bits.write_short(code, bits);
-        self.bits.write(significant, width);
+        value::write(
+            &mut self.bits,
+            (code, bits),
+            &mut self.window,
+            self.value,
+            value,
+        );
     }
 }
 
@@ -345,15 +282,18 @@ fn read_samples(
     };
     let mut time = bits.varint().ok_or_else(|| unending(&bits))?;
     let mut value = bits.read(64);
+    let too_wide = |bits: &BitReader<'_>| {
+        DecodeError::invalid(PART, bits.byte_offset(), "a value has more than 64 bits")
+    };
     let (mut delta, mut window, mut kept) = (0i64, Window::ALL, 0);
     let mut least_delta = 1;
     for at in 0..header.count {
         if at == 1 {
             delta = bits.uvarint().ok_or_else(|| unending(&bits))? as i64;
-            value = read_value(&mut bits, value, &mut window)?;
+            value = value::read(&mut bits, &mut window, value).ok_or_else(|| too_wide(&bits))?;
         } else if at > 1 {
             delta = delta.wrapping_add(read_dod(&mut bits));
-            value = read_value(&mut bits, value, &mut window)?;
+            value = value::read(&mut bits, &mut window, value).ok_or_else(|| too_wide(&bits))?;
         }
         if at > 0 {
             time = time.wrapping_add(delta);
@@ -401,41 +341,6 @@ fn read_dod(bits: &mut BitReader<'_>) -> i64 {
     } else {
         stored
     }
-}
-
-#[inline(always)]
-fn read_value(
-    bits: &mut BitReader<'_>,
-    before: u64,
-    window: &mut Window,
-) -> Result<u64, ChunkError> {
-    let word = bits.peek();
-    if word >> 63 == 0 {
-        bits.skip(1);
-        return Ok(before);
-    }
-    if word >> 62 == 0b11 {
-        let leading = (word >> 57 & 31) as u8;
-        let width = match (word >> 51 & 63) as u8 {
-            0 => 64,
-            width => width,
-        };
-        if leading + width > 64 {
-            return Err(DecodeError::invalid(
-                PART,
-                bits.byte_offset(),
-                "a value has more than 64 bits",
-            ));
-        }
-        *window = Window {
-            leading,
-            trailing: 64 - leading - width,
-        };
-        bits.skip(13);
-    } else {
-        bits.skip(2);
-    }
-    Ok(before ^ bits.read(window.width()) << window.trailing)
 }
 
 #[cfg(test)]

@@ -1,0 +1,906 @@
+//! Writing histogram chunks.
+
+use bytes::Bytes;
+use headwater_model::{ResetHint, Timestamp, is_stale_nan};
+
+use super::fit::{self, Common, Side};
+use super::kind::{Kind, Owned};
+use super::layout::{self, Layout};
+use super::read::{Reader, State};
+use super::track::{Signed, Track, Xored};
+use super::{HEADER, reset_bits};
+use crate::bits::BitWriter;
+use crate::chunk::Encoding;
+use crate::chunk::starts::Starts;
+use crate::error::ChunkError;
+
+/// A chunk cannot take a histogram: begin the next one with [`Appender::after`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// What the header of the next chunk says about a counter reset between the two.
+    pub reset: ResetHint,
+}
+
+/// Writes a histogram chunk sample by sample; its bytes can be read at any time.
+///
+/// A histogram with buckets that the chunk does not have yet makes the chunk be written anew,
+/// once. One that cannot share a chunk with the samples before it is refused with [`Cut`]: after
+/// a counter reset, a change of schema, zero threshold or bounds, a stale marker, or a change
+/// between gauge and counter.
+#[derive(Clone, Debug)]
+pub struct Appender<K: Kind> {
+    bits: BitWriter,
+    count: u16,
+    reset: ResetHint,
+    layout: Layout,
+    state: Option<State<K>>,
+    starts: Option<Starts>,
+}
+
+impl<K: Kind> Default for Appender<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Kind> Appender<K> {
+    /// The most samples that a chunk with start timestamps can count, which is also
+    /// the limit without them: far above what any store wants.
+    pub const MAX_SAMPLES: usize = 0x3fff;
+
+    /// An empty chunk with no chunk before it.
+    pub fn new() -> Self {
+        Self::after(Cut {
+            reset: ResetHint::Unknown,
+        })
+    }
+
+    /// An empty chunk behind another, which was left for `cut`.
+    pub fn after(cut: Cut) -> Self {
+        let mut bits = BitWriter::default();
+        bits.write_short(0, HEADER as u32 * 8);
+        Self {
+            bits,
+            count: 0,
+            reset: cut.reset,
+            layout: Layout::default(),
+            state: None,
+            starts: None,
+        }
+    }
+
+    /// The same empty chunk, but with start timestamps (encodings 5 and 6, which only
+    /// Prometheus 3.14 and later read).
+    ///
+    /// # Panics
+    /// The chunk is not empty.
+    #[must_use]
+    pub fn with_starts(mut self) -> Self {
+        assert_eq!(
+            self.count, 0,
+            "start timestamps are decided on before the first sample"
+        );
+        self.starts = Some(Starts::default());
+        self
+    }
+
+    /// Goes on where the chunk `data` ends.
+    ///
+    /// # Errors
+    /// `data` is damaged.
+    pub fn resume(encoding: Encoding, data: &[u8]) -> Result<Self, ChunkError> {
+        let mut reader = Reader::<K>::new(data, encoding == K::WITH_STARTS)?;
+        while reader.next()?.is_some() {}
+        let position = reader.input.position().max(HEADER * 8);
+        Ok(Self {
+            bits: BitWriter::resume(data, position),
+            count: reader.header.count,
+            reset: reader.header.reset,
+            layout: reader.layout,
+            state: reader.state,
+            starts: reader.header.starts.map(|_| reader.starts),
+        })
+    }
+
+    /// Appends a histogram, whose time must be later than that of the sample before.
+    ///
+    /// # Errors
+    /// [`Cut`] if the histogram needs a chunk of its own; this one is unchanged.
+    ///
+    /// # Panics
+    /// Spans and buckets of the histogram disagree in number.
+    pub fn append(&mut self, time: Timestamp, histogram: &K::Histogram) -> Result<(), Cut> {
+        self.append_with_start(time, histogram, 0)
+    }
+
+    /// The same with a start timestamp, 0 for none. It is kept only by a chunk [`Appender::with_starts`].
+    ///
+    /// # Errors
+    /// As [`Appender::append`].
+    ///
+    /// # Panics
+    /// As [`Appender::append`].
+    pub fn append_with_start(
+        &mut self,
+        time: Timestamp,
+        histogram: &K::Histogram,
+        start: Timestamp,
+    ) -> Result<(), Cut> {
+        if is_stale_nan(K::numbers(histogram).sum) {
+            self.append_stale(time, histogram, start)?;
+            return Ok(());
+        }
+        let layout = K::layout(histogram);
+        let numbers = K::numbers(histogram);
+        for (spans, buckets) in [
+            (&layout.positive, numbers.positive.len()),
+            (&layout.negative, numbers.negative.len()),
+        ] {
+            assert_eq!(
+                layout::buckets(spans),
+                buckets as u64,
+                "spans and buckets of a histogram disagree"
+            );
+        }
+        let owned = Owned {
+            count: numbers.count,
+            zero_count: numbers.zero_count,
+            sum: numbers.sum,
+            positive: numbers.positive.to_vec(),
+            negative: numbers.negative.to_vec(),
+        };
+        if self.count == 0 {
+            self.begin(K::hint(histogram));
+            self.write(time, layout, owned, start);
+            return Ok(());
+        }
+        let common = self.fit(histogram, &layout)?;
+        self.append_fitted(time, layout, owned, start, common);
+        Ok(())
+    }
+
+    /// What the header of the next chunk has to say if it begins with `histogram`: for a
+    /// chunk that is cut because of its size or age.
+    pub fn cut_before(&self, histogram: &K::Histogram) -> Cut {
+        match K::hint(histogram) {
+            hint @ (ResetHint::Gauge | ResetHint::Reset) => Cut { reset: hint },
+            _ if self.count == 0 => Cut {
+                reset: ResetHint::Unknown,
+            },
+            _ if is_stale_nan(K::numbers(histogram).sum) => Cut {
+                reset: ResetHint::NotReset,
+            },
+            _ => match self.fit(histogram, &K::layout(histogram)) {
+                Ok(_) => Cut {
+                    reset: ResetHint::NotReset,
+                },
+                Err(cut) => cut,
+            },
+        }
+    }
+
+    /// Number of samples.
+    pub fn count(&self) -> usize {
+        self.count.into()
+    }
+
+    /// Time of the last sample; 0 if there is none.
+    pub fn last_time(&self) -> Timestamp {
+        self.state.as_ref().map_or(0, |state| state.time.number())
+    }
+
+    /// The last sample, perhaps with empty buckets that it did not have when it was appended.
+    pub fn last(&self) -> Option<K::Histogram> {
+        let hint = if self.reset == ResetHint::Gauge {
+            ResetHint::Gauge
+        } else {
+            ResetHint::Unknown
+        };
+        self.state
+            .as_ref()
+            .map(|state| state.histogram(hint, &self.layout))
+    }
+
+    /// Whether the last sample is a stale marker.
+    pub fn is_stale(&self) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|state| is_stale_nan(state.sum.number()))
+    }
+
+    /// The chunk so far: always whole and readable.
+    pub fn bytes(&self) -> &[u8] {
+        self.bits.bytes()
+    }
+
+    /// The finished chunk in an allocation of its own size.
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(self.bytes())
+    }
+
+    /// Bytes of memory beside the appender itself.
+    pub fn heap_bytes(&self) -> usize {
+        let state = self.state.as_ref().map_or(0, |state| {
+            state.positive.capacity() + state.negative.capacity()
+        });
+        let spans = self.layout.positive.capacity() + self.layout.negative.capacity();
+        self.bits.capacity()
+            + state * size_of::<K::Bucket>()
+            + spans * size_of::<headwater_model::Span>()
+    }
+
+    /// The encoding of what is written.
+    pub fn encoding(&self) -> Encoding {
+        if self.starts.is_some() {
+            K::WITH_STARTS
+        } else {
+            K::PLAIN
+        }
+    }
+
+    /// Takes what the first histogram says of itself into the header.
+    fn begin(&mut self, hint: ResetHint) {
+        match hint {
+            ResetHint::Gauge | ResetHint::Reset => self.reset = hint,
+            // Only a gauge histogram makes a gauge chunk.
+            _ if self.reset == ResetHint::Gauge => self.reset = ResetHint::Unknown,
+            _ => {}
+        }
+    }
+
+    fn append_stale(
+        &mut self,
+        time: Timestamp,
+        histogram: &K::Histogram,
+        start: Timestamp,
+    ) -> Result<(), Cut> {
+        if self.count == 0 {
+            self.begin(K::hint(histogram));
+        } else if usize::from(self.count) == Self::MAX_SAMPLES {
+            return Err(Cut {
+                reset: ResetHint::NotReset,
+            });
+        } else if K::hint(histogram) == ResetHint::Reset && self.reset != ResetHint::Gauge {
+            return Err(Cut {
+                reset: ResetHint::Reset,
+            });
+        }
+        let sum = K::numbers(histogram).sum;
+        let none = Owned {
+            count: Default::default(),
+            zero_count: Default::default(),
+            sum,
+            positive: Vec::new(),
+            negative: Vec::new(),
+        };
+        self.write(time, Layout::default(), none, start);
+        Ok(())
+    }
+
+    /// The buckets that chunk and histogram need in common, per side.
+    fn fit(&self, histogram: &K::Histogram, layout: &Layout) -> Result<[Common; 2], Cut> {
+        let Some(state) = &self.state else {
+            return Err(Cut {
+                reset: ResetHint::Unknown,
+            });
+        };
+        let cut = |reset| Err(Cut { reset });
+        let gauge = K::hint(histogram) == ResetHint::Gauge;
+        if gauge != (self.reset == ResetHint::Gauge) {
+            return cut(if gauge {
+                ResetHint::Gauge
+            } else {
+                ResetHint::Unknown
+            });
+        }
+        if K::hint(histogram) == ResetHint::Reset {
+            return cut(ResetHint::Reset);
+        }
+        let unknown = if gauge {
+            ResetHint::Gauge
+        } else {
+            ResetHint::Unknown
+        };
+        let reset = if gauge {
+            ResetHint::Gauge
+        } else {
+            ResetHint::Reset
+        };
+        if is_stale_nan(state.sum.number()) {
+            return cut(unknown);
+        }
+        let numbers = K::numbers(histogram);
+        if !gauge && numbers.count < state.count.number() {
+            return cut(ResetHint::Reset);
+        }
+        if layout.schema != self.layout.schema
+            || layout.zero_threshold != self.layout.zero_threshold
+        {
+            return cut(unknown);
+        }
+        if layout.custom_values != self.layout.custom_values {
+            return cut(reset);
+        }
+        if !gauge && numbers.zero_count < state.zero_count.number() {
+            return cut(ResetHint::Reset);
+        }
+        let positive = State::<K>::buckets(&state.positive);
+        let negative = State::<K>::buckets(&state.negative);
+        let sides = [
+            (
+                side(&self.layout.positive, &positive),
+                side(&layout.positive, numbers.positive),
+            ),
+            (
+                side(&self.layout.negative, &negative),
+                side(&layout.negative, numbers.negative),
+            ),
+        ];
+        let [positive, negative] =
+            sides.map(|(chunk, sample)| fit::common::<K>(chunk, sample, !gauge));
+        let (Some(positive), Some(negative)) = (positive, negative) else {
+            return cut(ResetHint::Reset);
+        };
+        if usize::from(self.count) == Self::MAX_SAMPLES {
+            return cut(if gauge {
+                ResetHint::Gauge
+            } else {
+                ResetHint::NotReset
+            });
+        }
+        Ok([positive, negative])
+    }
+
+    fn append_fitted(
+        &mut self,
+        time: Timestamp,
+        mut layout: Layout,
+        mut numbers: Owned<K>,
+        start: Timestamp,
+        [positive, negative]: [Common; 2],
+    ) {
+        if positive.sample_changes {
+            numbers.positive = fit::spread(
+                side::<K>(&layout.positive, &numbers.positive),
+                &positive.spans,
+            );
+        }
+        if negative.sample_changes {
+            numbers.negative = fit::spread(
+                side::<K>(&layout.negative, &numbers.negative),
+                &negative.spans,
+            );
+        }
+        let widens = positive.chunk_changes || negative.chunk_changes;
+        layout.positive = positive.spans;
+        layout.negative = negative.spans;
+        if widens {
+            self.widen(&layout);
+        }
+        self.write(time, layout, numbers, start);
+    }
+
+    /// Writes the chunk anew with more buckets.
+    fn widen(&mut self, layout: &Layout) {
+        let mut wide = Self::after(Cut { reset: self.reset });
+        wide.starts = self.starts.map(|_| Starts::default());
+        let mut reader = Reader::<K>::new(self.bits.bytes(), self.starts.is_some())
+            .expect("an appender reads what it has written");
+        while let Some((time, start)) = reader
+            .next()
+            .expect("an appender reads what it has written")
+        {
+            let Some(state) = &reader.state else { continue };
+            let spread = |spans: &_, tracks: &_, to: &_| {
+                fit::spread(
+                    Side::<K> {
+                        spans,
+                        buckets: &State::<K>::buckets(tracks),
+                    },
+                    to,
+                )
+            };
+            let numbers = Owned {
+                count: state.count.number(),
+                zero_count: state.zero_count.number(),
+                sum: state.sum.number(),
+                positive: spread(&self.layout.positive, &state.positive, &layout.positive),
+                negative: spread(&self.layout.negative, &state.negative, &layout.negative),
+            };
+            wide.write(time, layout.clone(), numbers, start);
+        }
+        *self = wide;
+    }
+
+    /// Writes a sample that fits; the first one decides on the layout.
+    fn write(&mut self, time: Timestamp, layout: Layout, numbers: Owned<K>, start: Timestamp) {
+        let before = self.last_time();
+        match &mut self.state {
+            Some(state) => write_next(&mut self.bits, state, time, &numbers),
+            empty => {
+                layout.write(&mut self.bits);
+                self.layout = layout;
+                *empty = Some(write_first(&mut self.bits, time, &numbers));
+            }
+        }
+        if let Some(starts) = &mut self.starts {
+            starts.write(&mut self.bits, self.count, (before, time), start);
+        }
+        self.count += 1;
+        self.write_header();
+    }
+
+    fn write_header(&mut self) {
+        let [high, low] = self.count.to_be_bytes();
+        let reset = reset_bits(self.reset) << 6;
+        let header = match &self.starts {
+            Some(starts) => [reset | high, low, starts.header()],
+            None => [high, low, reset],
+        };
+        self.bits.patch(0, &header);
+    }
+}
+
+fn side<'a, K: Kind>(
+    spans: &'a [headwater_model::Span],
+    buckets: &'a [<K::Bucket as Track>::Number],
+) -> Side<'a, K> {
+    Side { spans, buckets }
+}
+
+fn write_first<K: Kind>(out: &mut BitWriter, time: Timestamp, numbers: &Owned<K>) -> State<K> {
+    State {
+        time: Signed::write_first(out, time),
+        count: K::Count::write_first(out, numbers.count),
+        zero_count: K::Count::write_first(out, numbers.zero_count),
+        sum: Xored::write_first(out, numbers.sum),
+        positive: numbers
+            .positive
+            .iter()
+            .map(|&bucket| K::Bucket::write_first(out, bucket))
+            .collect(),
+        negative: numbers
+            .negative
+            .iter()
+            .map(|&bucket| K::Bucket::write_first(out, bucket))
+            .collect(),
+    }
+}
+
+fn write_next<K: Kind>(
+    out: &mut BitWriter,
+    state: &mut State<K>,
+    time: Timestamp,
+    numbers: &Owned<K>,
+) {
+    state.time.write_next(out, time);
+    if is_stale_nan(numbers.sum) {
+        state.count.write_stale(out);
+        state.zero_count.write_stale(out);
+        return state.sum.write_next(out, numbers.sum);
+    }
+    state.count.write_next(out, numbers.count);
+    state.zero_count.write_next(out, numbers.zero_count);
+    state.sum.write_next(out, numbers.sum);
+    for (track, &bucket) in state.positive.iter_mut().zip(&numbers.positive) {
+        track.write_next(out, bucket);
+    }
+    for (track, &bucket) in state.negative.iter_mut().zip(&numbers.negative) {
+        track.write_next(out, bucket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_model::histogram::CUSTOM_BUCKETS_SCHEMA;
+    use headwater_model::{
+        FloatHistogram, Histogram, HistogramColumn, HistogramRef, Span, TimeRange, stale_nan,
+    };
+    use proptest::prelude::*;
+
+    use super::super::kind::{Float, Integer};
+    use super::super::read::decode;
+    use super::*;
+
+    fn spans(spans: &[(i32, u32)]) -> Vec<Span> {
+        spans
+            .iter()
+            .map(|&(offset, length)| Span { offset, length })
+            .collect()
+    }
+
+    fn small() -> Histogram {
+        Histogram {
+            schema: 1,
+            zero_threshold: 2f64.powi(-128),
+            zero_count: 1,
+            count: 6,
+            sum: 12.5,
+            positive_spans: spans(&[(0, 2)]),
+            positive_deltas: vec![2, 1],
+            ..Histogram::default()
+        }
+    }
+
+    fn stale() -> Histogram {
+        Histogram {
+            sum: stale_nan(),
+            ..Histogram::default()
+        }
+    }
+
+    fn column<K: Kind>(appender: &Appender<K>) -> HistogramColumn {
+        let mut column = HistogramColumn::default();
+        let with_starts = appender.encoding() == K::WITH_STARTS;
+        decode::<K>(appender.bytes(), with_starts, TimeRange::ALL, &mut column).unwrap();
+        column
+    }
+
+    fn integers(appender: &Appender<Integer>) -> Vec<Histogram> {
+        let column = column(appender);
+        let get = |at| match column.get(at) {
+            HistogramRef::Integer(histogram) => histogram.clone(),
+            HistogramRef::Float(_) => panic!("an integer chunk has integer histograms"),
+        };
+        (0..column.len()).map(get).collect()
+    }
+
+    /// By hand, from the table in the module's documentation.
+    #[test]
+    fn bytes_are_as_the_format_says() {
+        let mut appender = Appender::<Integer>::after(Cut {
+            reset: ResetHint::Reset,
+        });
+        let histogram = Histogram {
+            count: 3,
+            positive_deltas: vec![3],
+            positive_spans: spans(&[(0, 1)]),
+            ..Histogram::default()
+        };
+        appender.append(1, &histogram).unwrap();
+        let mut expected = vec![0, 1, 0x80, 0];
+        // schema 0: `0`; one span: `10 001`, length `10 001`, offset `0`; no negative span: `0`;
+        // time `10 001`; count `10 011`; zero count `0`; sum, 64 zeros; bucket `10 011`.
+        let bits = format!(
+            "0{}{}00{}{}0{:064b}{}",
+            "10001", "10001", "10001", "10011", 0, "10011"
+        );
+        let bits = format!("{bits:0<width$}", width = bits.len().next_multiple_of(8));
+        for byte in bits.as_bytes().chunks(8) {
+            expected.push(u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap());
+        }
+        assert_eq!(appender.bytes(), expected);
+    }
+
+    #[test]
+    fn new_buckets_make_the_chunk_wider() {
+        let mut appender = Appender::<Integer>::new();
+        appender.append(1, &small()).unwrap();
+        let mut wider = small();
+        wider.count = 9;
+        wider.positive_spans = spans(&[(0, 2), (3, 1)]);
+        wider.positive_deltas = vec![2, 1, 0];
+        appender.append(2, &wider).unwrap();
+        appender.append(3, &stale()).unwrap();
+        let read = integers(&appender);
+        assert_eq!(read[0].positive_spans, wider.positive_spans);
+        assert_eq!(read[0].positive_deltas, [2, 1, -3]);
+        assert_eq!(
+            read[1],
+            Histogram {
+                reset_hint: ResetHint::NotReset,
+                ..wider
+            }
+        );
+        assert!(is_stale_nan(read[2].sum) && read[2].positive_deltas.is_empty());
+    }
+
+    #[test]
+    fn unused_buckets_may_go_missing() {
+        let mut appender = Appender::<Integer>::new();
+        let mut first = small();
+        first.positive_spans = spans(&[(0, 3)]);
+        first.positive_deltas = vec![2, 1, -3];
+        appender.append(1, &first).unwrap();
+        appender.append(2, &small()).unwrap();
+        assert_eq!(
+            integers(&appender)[1].positive_deltas,
+            first.positive_deltas
+        );
+    }
+
+    #[test]
+    fn chunks_are_cut_for_a_reason() {
+        let cases: [(fn(&mut Histogram), ResetHint); 8] = [
+            (|h| h.reset_hint = ResetHint::Reset, ResetHint::Reset),
+            (|h| h.reset_hint = ResetHint::Gauge, ResetHint::Gauge),
+            (|h| h.count = 5, ResetHint::Reset),
+            (|h| h.zero_count = 0, ResetHint::Reset),
+            (|h| h.positive_deltas[0] = 1, ResetHint::Reset),
+            (|h| h.schema = 2, ResetHint::Unknown),
+            (|h| h.zero_threshold = 0.0, ResetHint::Unknown),
+            (
+                |h| {
+                    h.positive_spans.clear();
+                    h.positive_deltas.clear();
+                },
+                ResetHint::Reset,
+            ),
+        ];
+        for (change, reset) in cases {
+            let mut appender = Appender::<Integer>::new();
+            appender.append(1, &small()).unwrap();
+            let before = appender.bytes().to_vec();
+            let mut histogram = small();
+            change(&mut histogram);
+            assert_eq!(appender.append(2, &histogram), Err(Cut { reset }));
+            assert_eq!(appender.cut_before(&histogram), Cut { reset });
+            assert_eq!(appender.bytes(), before);
+        }
+    }
+
+    #[test]
+    fn nothing_but_stale_markers_follows_a_stale_marker() {
+        let mut appender = Appender::<Integer>::new();
+        appender.append(1, &stale()).unwrap();
+        appender.append(2, &stale()).unwrap();
+        assert!(appender.is_stale());
+        assert_eq!(
+            appender.append(3, &small()),
+            Err(Cut {
+                reset: ResetHint::Unknown
+            })
+        );
+    }
+
+    #[test]
+    fn custom_bounds_must_stay() {
+        let mut appender = Appender::<Float>::new();
+        let mut histogram = FloatHistogram {
+            schema: CUSTOM_BUCKETS_SCHEMA,
+            custom_values: [0.1, 1.0, 2.5].into(),
+            count: 1.0,
+            positive_spans: spans(&[(1, 1)]),
+            positive_buckets: vec![1.0],
+            ..FloatHistogram::default()
+        };
+        appender.append(1, &histogram).unwrap();
+        assert_eq!(&*appender.last().unwrap().custom_values, [0.1, 1.0, 2.5]);
+        histogram.custom_values = [0.1, 1.0].into();
+        assert_eq!(
+            appender.append(2, &histogram),
+            Err(Cut {
+                reset: ResetHint::Reset
+            })
+        );
+    }
+
+    #[test]
+    fn gauges_may_shrink() {
+        let mut appender = Appender::<Integer>::new();
+        let mut gauge = Histogram {
+            reset_hint: ResetHint::Gauge,
+            ..small()
+        };
+        appender.append(1, &gauge).unwrap();
+        gauge.count = 2;
+        gauge.positive_spans = spans(&[(1, 1), (1, 1)]);
+        gauge.positive_deltas = vec![1, -1];
+        appender.append(2, &gauge).unwrap();
+        let read = integers(&appender);
+        assert!(read.iter().all(|it| it.reset_hint == ResetHint::Gauge));
+        assert_eq!(read[1].positive_spans, spans(&[(0, 2), (1, 1)]));
+        assert_eq!(read[1].positive_deltas, [0, 1, -1]);
+    }
+
+    #[test]
+    fn damage_is_refused() {
+        let mut appender = Appender::<Integer>::new();
+        appender.append(1, &small()).unwrap();
+        appender.append(5, &small()).unwrap();
+        let mut into = HistogramColumn::default();
+        into.push_integer(0, small(), 0);
+        for len in 0..appender.bytes().len() {
+            assert!(
+                decode::<Integer>(&appender.bytes()[..len], false, TimeRange::ALL, &mut into)
+                    .is_err()
+            );
+            assert_eq!(into.len(), 1);
+        }
+    }
+
+    /// Samples of one series that may share chunks or not.
+    fn series() -> impl Strategy<Value = Vec<(Timestamp, Timestamp, FloatHistogram)>> {
+        let side = || proptest::collection::vec((0i32..4, 1u32..3), 0..3);
+        let sample = (
+            1i64..100_000,
+            0i64..3,
+            side(),
+            side(),
+            0i32..2,
+            0u8..8,
+            proptest::collection::vec(0u16..9, 16),
+        );
+        let build = |samples: Vec<(
+            i64,
+            i64,
+            Vec<(i32, u32)>,
+            Vec<(i32, u32)>,
+            i32,
+            u8,
+            Vec<u16>,
+        )>| {
+            let mut time = -50_000;
+            let build = |(step, start, positive, negative, schema, what, counts): (
+                i64,
+                i64,
+                Vec<_>,
+                Vec<_>,
+                i32,
+                u8,
+                Vec<u16>,
+            )| {
+                time += step;
+                if what == 0 {
+                    return (
+                        time,
+                        start,
+                        FloatHistogram {
+                            sum: stale_nan(),
+                            ..FloatHistogram::default()
+                        },
+                    );
+                }
+                let (positive_spans, negative_spans) = (spans(&positive), spans(&negative));
+                let mut counts = counts.into_iter().cycle().map(f64::from);
+                let mut take = |spans: &[Span]| {
+                    counts
+                        .by_ref()
+                        .take(layout::buckets(spans) as usize)
+                        .collect()
+                };
+                let (positive_buckets, negative_buckets): (Vec<f64>, Vec<f64>) =
+                    (take(&positive_spans), take(&negative_spans));
+                let count = positive_buckets.iter().chain(&negative_buckets).sum();
+                let reset_hint = if what == 1 {
+                    ResetHint::Gauge
+                } else {
+                    ResetHint::Unknown
+                };
+                let histogram = FloatHistogram {
+                    reset_hint,
+                    schema,
+                    count,
+                    sum: count * 1.25,
+                    positive_spans,
+                    negative_spans,
+                    positive_buckets,
+                    negative_buckets,
+                    ..FloatHistogram::default()
+                };
+                (time, start, histogram)
+            };
+            samples.into_iter().map(build).collect()
+        };
+        proptest::collection::vec(sample, 0..40).prop_map(build)
+    }
+
+    /// What must survive: counts by bucket index; empty buckets may come and go.
+    fn by_index(histogram: &FloatHistogram) -> (Vec<(i32, f64)>, Vec<(i32, f64)>) {
+        let side = |spans: &[Span], buckets: &[f64]| {
+            let indexes = headwater_model::histogram::spans_indexes(spans);
+            indexes
+                .zip(buckets.iter().copied())
+                .filter(|&(_, count)| count != 0.0)
+                .collect()
+        };
+        (
+            side(&histogram.positive_spans, &histogram.positive_buckets),
+            side(&histogram.negative_spans, &histogram.negative_buckets),
+        )
+    }
+
+    fn store<K: Kind>(
+        samples: &[(Timestamp, Timestamp, FloatHistogram)],
+        with_starts: bool,
+        convert: impl Fn(&FloatHistogram) -> K::Histogram,
+    ) -> HistogramColumn {
+        let begin = |cut| {
+            let appender = Appender::<K>::after(cut);
+            if with_starts {
+                appender.with_starts()
+            } else {
+                appender
+            }
+        };
+        let mut all = HistogramColumn::default();
+        let mut appender = begin(Cut {
+            reset: ResetHint::Unknown,
+        });
+        for (at, (time, start, histogram)) in samples.iter().enumerate() {
+            let histogram = convert(histogram);
+            if let Err(cut) = appender.append_with_start(*time, &histogram, *start) {
+                let done = column(&appender);
+                (0..done.len()).for_each(|at| all.push_from(&done, at));
+                appender = begin(cut);
+                appender
+                    .append_with_start(*time, &histogram, *start)
+                    .unwrap();
+            } else if at % 3 == 0 {
+                let encoding = appender.encoding();
+                appender = Appender::resume(encoding, appender.bytes()).unwrap();
+            }
+        }
+        let done = column(&appender);
+        (0..done.len()).for_each(|at| all.push_from(&done, at));
+        all
+    }
+
+    fn check(
+        samples: &[(Timestamp, Timestamp, FloatHistogram)],
+        with_starts: bool,
+        read: &HistogramColumn,
+    ) {
+        assert_eq!(read.len(), samples.len());
+        for (at, (time, start, histogram)) in samples.iter().enumerate() {
+            let back = read.float(at);
+            assert_eq!(read.times()[at], *time);
+            assert_eq!(read.start(at), if with_starts { *start } else { 0 });
+            assert_eq!(back.sum.to_bits(), histogram.sum.to_bits());
+            assert_eq!(
+                (back.count, back.schema),
+                (histogram.count, histogram.schema)
+            );
+            assert_eq!(by_index(&back), by_index(histogram));
+            let gauge = histogram.reset_hint == ResetHint::Gauge;
+            assert_eq!(back.reset_hint == ResetHint::Gauge, gauge);
+        }
+    }
+
+    fn to_integer(histogram: &FloatHistogram) -> Histogram {
+        let deltas = |buckets: &[f64]| {
+            let mut before = 0;
+            let delta = |count: &f64| {
+                let delta = *count as i64 - before;
+                before = *count as i64;
+                delta
+            };
+            buckets.iter().map(delta).collect()
+        };
+        Histogram {
+            reset_hint: histogram.reset_hint,
+            schema: histogram.schema,
+            count: histogram.count as u64,
+            sum: histogram.sum,
+            positive_spans: histogram.positive_spans.clone(),
+            negative_spans: histogram.negative_spans.clone(),
+            positive_deltas: deltas(&histogram.positive_buckets),
+            negative_deltas: deltas(&histogram.negative_buckets),
+            ..Histogram::default()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn float_histograms_come_back(samples in series(), with_starts: bool) {
+            check(&samples, with_starts, &store::<Float>(&samples, with_starts, Clone::clone));
+        }
+
+        #[test]
+        fn integer_histograms_come_back(samples in series(), with_starts: bool) {
+            check(&samples, with_starts, &store::<Integer>(&samples, with_starts, to_integer));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(mut data in proptest::collection::vec(any::<u8>(), 0..300), count in 0u8..50) {
+            for with_starts in [false, true] {
+                let mut into = HistogramColumn::default();
+                let _ = decode::<Integer>(&data, with_starts, TimeRange::ALL, &mut into);
+                let _ = decode::<Float>(&data, with_starts, TimeRange::ALL, &mut into);
+                if data.len() > 2 {
+                    (data[0], data[1]) = (0, count);
+                }
+            }
+        }
+    }
+}
