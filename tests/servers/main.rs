@@ -1,0 +1,7 @@
+//! Tests of whole servers.
+
+mod crash;
+mod exactness;
+mod garbage;
+mod life;
+mod peers;
