@@ -5,16 +5,28 @@
 //! within the zero threshold. Schema -53 has custom bounds, positive buckets only.
 //! Source: Prometheus's native histogram specification, 1.0.
 
+mod arithmetic;
 mod bounds;
+mod buckets;
+mod display;
 mod float;
 mod integer;
+mod kahan;
+mod reconcile;
+mod reset;
+mod side;
+mod trim;
 mod validate;
 
 use std::borrow::Cow;
 
 pub use bounds::{bucket_bound, spans_indexes};
+pub use buckets::Bucket;
 pub use float::FloatHistogram;
 pub use integer::Histogram;
+pub use kahan::{HistogramSum, kahan_add};
+pub use reconcile::{Combined, IncompatibleSchemas};
+pub use trim::Keep;
 pub use validate::HistogramError;
 
 /// The schema number that says "bounds are listed in `custom_values`".
