@@ -1,0 +1,174 @@
+//! Tokens to a tree: precedence climbing over hand-written rules.
+
+mod aggregate;
+mod duration;
+mod expr;
+mod literal;
+mod selector;
+
+use super::ast::{Expr, VectorSelector};
+use super::check;
+use super::error::ParseError;
+use super::lex::{Item, Lexer};
+use super::position::PosRange;
+use super::token::Token;
+
+/// Deepest nesting of an expression. Evaluation is recursive, so this bounds the stack.
+pub const MAX_DEPTH: u32 = 500;
+
+/// Longest query in bytes: positions are 32 bits wide and nobody writes more by hand.
+pub const MAX_QUERY_BYTES: usize = 4 << 20;
+
+/// Which parts of the language are enabled beyond the stable ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseOptions {
+    /// Experimental functions and aggregations (`promql-experimental-functions`).
+    pub experimental_functions: bool,
+    /// `anchored` and `smoothed` (`promql-extended-range-selectors`).
+    pub extended_ranges: bool,
+    /// `fill`, `fill_left` and `fill_right` (`promql-binop-fill-modifiers`).
+    pub fill_modifiers: bool,
+}
+
+impl ParseOptions {
+    /// The stable language.
+    pub const fn stable() -> Self {
+        Self { experimental_functions: false, extended_ranges: false, fill_modifiers: false }
+    }
+
+    /// Everything there is.
+    pub const fn all() -> Self {
+        Self { experimental_functions: true, extended_ranges: true, fill_modifiers: true }
+    }
+}
+
+/// Parses a query and checks its types.
+///
+/// # Errors
+/// The query is not PromQL; the error says where and what was expected.
+///
+/// ```
+/// use headwater_promql::{ParseOptions, parse};
+/// let expr = parse("sum by (job) (rate(requests_total[5m]))", ParseOptions::stable()).unwrap();
+/// assert_eq!(expr.to_string(), "sum by (job) (rate(requests_total[5m]))");
+/// ```
+pub fn parse(query: &str, options: ParseOptions) -> Result<Expr, ParseError> {
+    let mut parser = Parser::new(query, options)?;
+    if parser.peek() == Token::Eof {
+        return Err(parser.error(PosRange::default(), "no expression found in input"));
+    }
+    let mut expr = parser.expression(0)?;
+    parser.expect_end()?;
+    check::check(query, &mut expr)?;
+    Ok(expr)
+}
+
+/// Parses a selector such as the `match[]` parameters of the HTTP API: no range, no modifiers.
+///
+/// # Errors
+/// The text is not a selector, or would choose every series.
+pub fn parse_selector(query: &str, options: ParseOptions) -> Result<VectorSelector, ParseError> {
+    let mut parser = Parser::new(query, options)?;
+    if !(parser.peek() == Token::LeftBrace || parser.peek().may_name_metric()) {
+        return Err(parser.unexpected("", ""));
+    }
+    let selector = parser.vector_selector()?;
+    parser.expect_end()?;
+    check::check_selector(query, &selector)?;
+    Ok(selector)
+}
+
+/// The state of parsing: one token of look-ahead.
+pub(super) struct Parser<'a> {
+    text: &'a str,
+    lexer: Lexer<'a>,
+    next: Item,
+    /// End of the last token that closes something; ends of ranges are taken from here.
+    last_closing: u32,
+    options: ParseOptions,
+    depth: u32,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, options: ParseOptions) -> Result<Self, ParseError> {
+        if text.len() > MAX_QUERY_BYTES {
+            let message = format!("query is longer than {MAX_QUERY_BYTES} bytes");
+            return Err(ParseError::new(text, PosRange::new(0, 0), message));
+        }
+        let mut lexer = Lexer::new(text);
+        let next = lexer.next()?;
+        Ok(Self { text, lexer, next, last_closing: 0, options, depth: 0 })
+    }
+
+    fn peek(&self) -> Token {
+        self.next.token
+    }
+
+    /// Takes the next token.
+    fn take(&mut self) -> Result<Item, ParseError> {
+        let item = self.next;
+        if matches!(
+            item.token,
+            Token::RightBrace | Token::RightParen | Token::RightBracket | Token::Duration | Token::Number
+        ) {
+            self.last_closing = item.range.end;
+        }
+        self.next = self.lexer.next()?;
+        Ok(item)
+    }
+
+    /// Takes the next token if it is this one.
+    fn accept(&mut self, token: Token) -> Result<bool, ParseError> {
+        let found = self.peek() == token;
+        if found {
+            self.take()?;
+        }
+        Ok(found)
+    }
+
+    /// Takes the next token, which has to be this one.
+    fn expect(&mut self, token: Token, context: &str, expected: &str) -> Result<Item, ParseError> {
+        if self.peek() == token { self.take() } else { Err(self.unexpected(context, expected)) }
+    }
+
+    fn expect_end(&self) -> Result<(), ParseError> {
+        if self.peek() == Token::Eof { Ok(()) } else { Err(self.unexpected("", "")) }
+    }
+
+    fn text_of(&self, item: Item) -> &'a str {
+        &self.text[item.range.start as usize..item.range.end as usize]
+    }
+
+    fn error(&self, range: PosRange, message: impl Into<String>) -> ParseError {
+        ParseError::new(self.text, range, message)
+    }
+
+    /// The next token cannot stand here.
+    fn unexpected(&self, context: &str, expected: &str) -> ParseError {
+        let mut message = format!("unexpected {}", self.next.token.describe(self.text_of(self.next)));
+        if !context.is_empty() {
+            message.push_str(" in ");
+            message.push_str(context);
+        }
+        if !expected.is_empty() {
+            message.push_str(", expected ");
+            message.push_str(expected);
+        }
+        self.error(self.next.range, message)
+    }
+
+    fn enter(&mut self) -> Result<(), ParseError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.error(self.next.range, format!("expression is nested more than {MAX_DEPTH} levels deep")));
+        }
+        Ok(())
+    }
+
+    /// Whether the next token is followed by an opening parenthesis.
+    fn paren_follows(&self) -> bool {
+        let rest = self.text[self.next.range.end as usize..].trim_start_matches([' ', '\t', '\n', '\r']);
+        rest.starts_with('(')
+    }
+}
