@@ -128,7 +128,7 @@ pub fn put_field<T: Serialize + Empty, M: SerializeMap>(
 
 /// Whether a value says nothing, and can be left out when settings are printed.
 ///
-/// As in Go's `omitempty`: zero, false, and empty texts and lists.
+/// As in Go's `omitempty`: zero, false, empty texts and lists, and structs of nothing but these.
 pub trait Empty {
     /// True if leaving the value out loses nothing.
     fn is_empty(&self) -> bool {
@@ -286,7 +286,12 @@ macro_rules! settings {
             }
         }
 
-        impl $crate::Empty for $name {}
+        impl $crate::Empty for $name {
+            fn is_empty(&self) -> bool {
+                true $( && $crate::Empty::is_empty(&self.$field) )*
+                    $($( && $crate::Empty::is_empty(&self.$inline) )*)?
+            }
+        }
     };
     (@default) => { ::core::default::Default::default() };
     (@default $default:expr) => { $default };
