@@ -3,7 +3,7 @@
 //! serde's derive is close to what a settings file needs, but three things are missing: `key:` with
 //! nothing after it must mean "the default", a struct must be able to take the keys of another one
 //! inline without serde's `flatten` (which buffers values and forgets that `15` may be text), and an
-//! unknown key should name the key that was probably meant. [`Fields`] and [`settings!`] add these
+//! unknown key should name the key that was probably meant. [`Fields`] and [`settings!`](crate::settings!) add these
 //! with no buffering: each key is handed to the struct that owns it while its value is still unread.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// A struct whose fields are the keys of a YAML mapping. Written by [`settings!`].
+/// A struct whose fields are the keys of a YAML mapping. Written by [`settings!`](crate::settings!).
 pub trait Fields: Default {
     /// Reads the value of `key` if the key is one of this struct's.
     ///
