@@ -1,6 +1,7 @@
 //! Tests of whole servers.
 
 mod crash;
+mod disk;
 mod exactness;
 mod garbage;
 mod life;

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod exporter;
+pub mod mount;
 pub mod peer;
 pub mod process;
 
