@@ -14,7 +14,10 @@ impl FloatHistogram {
         let (hint, reset_conflict) = combine_hints(self.reset_hint, other.reset_hint);
         let bounds_reconciled = self.combine(other, |a, b| a + b)?;
         self.reset_hint = hint;
-        Ok(Combined { reset_conflict, bounds_reconciled })
+        Ok(Combined {
+            reset_conflict,
+            bounds_reconciled,
+        })
     }
 
     /// Subtracts another histogram; buckets may become negative.
@@ -25,10 +28,17 @@ impl FloatHistogram {
         let (hint, reset_conflict) = combine_hints(self.reset_hint, other.reset_hint);
         let bounds_reconciled = self.combine(other, |a, b| a - b)?;
         self.reset_hint = hint;
-        Ok(Combined { reset_conflict, bounds_reconciled })
+        Ok(Combined {
+            reset_conflict,
+            bounds_reconciled,
+        })
     }
 
-    fn combine(&mut self, other: &Self, op: impl Fn(f64, f64) -> f64 + Copy) -> Result<bool, IncompatibleSchemas> {
+    fn combine(
+        &mut self,
+        other: &Self,
+        op: impl Fn(f64, f64) -> f64 + Copy,
+    ) -> Result<bool, IncompatibleSchemas> {
         if self.combine_same_layout(other, op) {
             return Ok(false);
         }
@@ -51,8 +61,15 @@ impl FloatHistogram {
             && self.negative_spans == other.negative_spans
             && self.custom_values == other.custom_values;
         if same {
-            let pairs = self.positive_buckets.iter_mut().zip(&other.positive_buckets);
-            for (count, by) in pairs.chain(self.negative_buckets.iter_mut().zip(&other.negative_buckets)) {
+            let pairs = self
+                .positive_buckets
+                .iter_mut()
+                .zip(&other.positive_buckets);
+            for (count, by) in pairs.chain(
+                self.negative_buckets
+                    .iter_mut()
+                    .zip(&other.negative_buckets),
+            ) {
                 *count = op(*count, *by);
             }
             self.zero_count = op(self.zero_count, other.zero_count);
@@ -63,7 +80,11 @@ impl FloatHistogram {
     }
 
     fn each_number(&mut self, op: impl Fn(f64) -> f64) {
-        for count in self.positive_buckets.iter_mut().chain(&mut self.negative_buckets) {
+        for count in self
+            .positive_buckets
+            .iter_mut()
+            .chain(&mut self.negative_buckets)
+        {
             *count = op(*count);
         }
         self.zero_count = op(self.zero_count);
@@ -109,7 +130,8 @@ impl FloatHistogram {
         let (left, right) = (Parts::of(self), Parts::of(other));
         let populated = |side: &Side| -> Vec<(i32, u64)> {
             let full = side.iter().filter(|(_, count)| *count != 0.0);
-            full.map(|(index, count)| (*index, count.to_bits())).collect()
+            full.map(|(index, count)| (*index, count.to_bits()))
+                .collect()
         };
         self.schema == other.schema
             && self.zero_threshold == other.zero_threshold
@@ -137,14 +159,20 @@ mod tests {
         FloatHistogram {
             schema,
             count: counts.iter().sum(),
-            positive_spans: vec![Span { offset, length: counts.len() as u32 }],
+            positive_spans: vec![Span {
+                offset,
+                length: counts.len() as u32,
+            }],
             positive_buckets: counts.to_vec(),
             ..FloatHistogram::default()
         }
     }
 
     fn custom(bounds: &[f64], counts: &[f64]) -> FloatHistogram {
-        FloatHistogram { custom_values: bounds.into(), ..exponential(CUSTOM_BUCKETS_SCHEMA, 0, counts) }
+        FloatHistogram {
+            custom_values: bounds.into(),
+            ..exponential(CUSTOM_BUCKETS_SCHEMA, 0, counts)
+        }
     }
 
     #[test]
@@ -158,7 +186,12 @@ mod tests {
     #[test]
     fn a_wider_zero_bucket_swallows_buckets() {
         let mut sum = exponential(0, 0, &[1.0, 2.0]);
-        let zero = FloatHistogram { zero_threshold: 1.0, zero_count: 5.0, count: 5.0, ..FloatHistogram::default() };
+        let zero = FloatHistogram {
+            zero_threshold: 1.0,
+            zero_count: 5.0,
+            count: 5.0,
+            ..FloatHistogram::default()
+        };
         sum.add(&zero).unwrap();
         assert_eq!((sum.zero_count, sum.zero_threshold), (6.0, 1.0));
         assert_eq!(sum.positive_buckets, [2.0]);
@@ -167,7 +200,9 @@ mod tests {
     #[test]
     fn common_bounds_are_kept() {
         let mut sum = custom(&[1.0, 2.0, 4.0], &[1.0, 1.0, 1.0, 1.0]);
-        let combined = sum.add(&custom(&[2.0, 3.0, 4.0], &[1.0, 1.0, 1.0, 1.0])).unwrap();
+        let combined = sum
+            .add(&custom(&[2.0, 3.0, 4.0], &[1.0, 1.0, 1.0, 1.0]))
+            .unwrap();
         assert!(combined.bounds_reconciled);
         assert_eq!(&sum.custom_values[..], [2.0, 4.0]);
         assert_eq!(sum.positive_buckets, [3.0, 3.0, 2.0]);
@@ -175,13 +210,23 @@ mod tests {
 
     #[test]
     fn kinds_do_not_mix() {
-        assert!(exponential(0, 0, &[1.0]).add(&custom(&[1.0], &[1.0])).is_err());
+        assert!(
+            exponential(0, 0, &[1.0])
+                .add(&custom(&[1.0], &[1.0]))
+                .is_err()
+        );
     }
 
     #[test]
     fn contradicting_hints_are_told() {
-        let mut left = FloatHistogram { reset_hint: ResetHint::Reset, ..FloatHistogram::default() };
-        let right = FloatHistogram { reset_hint: ResetHint::NotReset, ..FloatHistogram::default() };
+        let mut left = FloatHistogram {
+            reset_hint: ResetHint::Reset,
+            ..FloatHistogram::default()
+        };
+        let right = FloatHistogram {
+            reset_hint: ResetHint::NotReset,
+            ..FloatHistogram::default()
+        };
         assert!(left.add(&right).unwrap().reset_conflict);
         assert_eq!(left.reset_hint, ResetHint::Unknown);
     }

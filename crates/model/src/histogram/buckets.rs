@@ -19,7 +19,13 @@ pub struct Bucket {
 
 impl Bucket {
     fn new(lower: f64, upper: f64, count: f64) -> Self {
-        Self { lower, upper, count, lower_inclusive: lower < 0.0, upper_inclusive: upper > 0.0 }
+        Self {
+            lower,
+            upper,
+            count,
+            lower_inclusive: lower < 0.0,
+            upper_inclusive: upper > 0.0,
+        }
     }
 }
 
@@ -59,7 +65,8 @@ impl FloatHistogram {
     /// All buckets in ascending order of values. The zero bucket is left out if it is empty;
     /// buckets that reach into it are cut.
     pub fn all_buckets(&self) -> Vec<Bucket> {
-        let mut out = Vec::with_capacity(self.positive_buckets.len() + self.negative_buckets.len() + 1);
+        let mut out =
+            Vec::with_capacity(self.positive_buckets.len() + self.negative_buckets.len() + 1);
         out.extend(self.negative_iter().rev().map(|mut bucket| {
             if bucket.upper < 0.0 && bucket.upper > -self.zero_threshold {
                 bucket.upper = -self.zero_threshold;
@@ -79,7 +86,10 @@ impl FloatHistogram {
     }
 }
 
-fn side<'a>(spans: &'a [Span], counts: &'a [f64]) -> impl DoubleEndedIterator<Item = (i32, f64)> + 'a {
+fn side<'a>(
+    spans: &'a [Span],
+    counts: &'a [f64],
+) -> impl DoubleEndedIterator<Item = (i32, f64)> + 'a {
     let pairs: Vec<(i32, f64)> = spans_indexes(spans).zip(counts.iter().copied()).collect();
     pairs.into_iter()
 }
@@ -93,13 +103,31 @@ mod tests {
         let histogram = FloatHistogram {
             zero_threshold: 0.001,
             zero_count: 1.0,
-            positive_spans: vec![Span { offset: 0, length: 2 }],
+            positive_spans: vec![Span {
+                offset: 0,
+                length: 2,
+            }],
             positive_buckets: vec![2.0, 3.0],
-            negative_spans: vec![Span { offset: 1, length: 1 }],
+            negative_spans: vec![Span {
+                offset: 1,
+                length: 1,
+            }],
             negative_buckets: vec![4.0],
             ..FloatHistogram::default()
         };
-        let bounds: Vec<_> = histogram.all_buckets().iter().map(|b| (b.lower, b.upper, b.count)).collect();
-        assert_eq!(bounds, [(-2.0, -1.0, 4.0), (-0.001, 0.001, 1.0), (0.5, 1.0, 2.0), (1.0, 2.0, 3.0)]);
+        let bounds: Vec<_> = histogram
+            .all_buckets()
+            .iter()
+            .map(|b| (b.lower, b.upper, b.count))
+            .collect();
+        assert_eq!(
+            bounds,
+            [
+                (-2.0, -1.0, 4.0),
+                (-0.001, 0.001, 1.0),
+                (0.5, 1.0, 2.0),
+                (1.0, 2.0, 3.0)
+            ]
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::buckets::Bucket;
 use super::FloatHistogram;
+use super::buckets::Bucket;
 use crate::number::format_float_g;
 
 impl Display for Bucket {
@@ -11,14 +11,25 @@ impl Display for Bucket {
         let open = if self.lower_inclusive { '[' } else { '(' };
         let close = if self.upper_inclusive { ']' } else { ')' };
         let number = format_float_g;
-        write!(f, "{open}{},{}{close}:{}", number(self.lower), number(self.upper), number(self.count))
+        write!(
+            f,
+            "{open}{},{}{close}:{}",
+            number(self.lower),
+            number(self.upper),
+            number(self.count)
+        )
     }
 }
 
 /// `{count:3, sum:4.5, (1,2]:3}`, empty buckets left out.
 impl Display for FloatHistogram {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{{count:{}, sum:{}", format_float_g(self.count), format_float_g(self.sum))?;
+        write!(
+            f,
+            "{{count:{}, sum:{}",
+            format_float_g(self.count),
+            format_float_g(self.sum)
+        )?;
         let negative: Vec<Bucket> = self.negative_iter().collect();
         for bucket in negative.iter().rev().filter(|bucket| bucket.count != 0.0) {
             write!(f, ", {bucket}")?;
@@ -43,7 +54,10 @@ mod tests {
         let histogram = FloatHistogram {
             count: 3.0,
             sum: 4.5,
-            positive_spans: vec![Span { offset: 1, length: 1 }],
+            positive_spans: vec![Span {
+                offset: 1,
+                length: 1,
+            }],
             positive_buckets: vec![3.0],
             ..FloatHistogram::default()
         };

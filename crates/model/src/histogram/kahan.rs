@@ -11,7 +11,11 @@ pub fn kahan_add(value: f64, sum: f64, compensation: f64) -> (f64, f64) {
         return (total, 0.0);
     }
     // Swapped if the next term is larger than the sum.
-    let lost = if sum.abs() >= value.abs() { (sum - total) + value } else { (value - total) + sum };
+    let lost = if sum.abs() >= value.abs() {
+        (sum - total) + value
+    } else {
+        (value - total) + sum
+    };
     (total, compensation + lost)
 }
 
@@ -43,18 +47,27 @@ impl HistogramSum {
         let bounds_reconciled = reconcile(&mut sum, &mut by)?;
         // The losses follow the layout of the sum; their zero bucket cannot force it any wider.
         let mut lost = Parts::of(&self.lost);
-        let mut layout = Parts { positive: Side::new(), negative: Side::new(), zero_count: 0.0, ..sum.clone() };
+        let mut layout = Parts {
+            positive: Side::new(),
+            negative: Side::new(),
+            zero_count: 0.0,
+            ..sum.clone()
+        };
         reconcile(&mut lost, &mut layout)?;
         (sum.positive, lost.positive) = add_sides(&sum.positive, &by.positive, &lost.positive);
         (sum.negative, lost.negative) = add_sides(&sum.negative, &by.negative, &lost.negative);
-        (sum.zero_count, lost.zero_count) = kahan_add(by.zero_count, sum.zero_count, lost.zero_count);
+        (sum.zero_count, lost.zero_count) =
+            kahan_add(by.zero_count, sum.zero_count, lost.zero_count);
         sum.put_into(&mut self.sum);
         lost.put_into(&mut self.lost);
         (self.sum.count, self.lost.count) = kahan_add(other.count, self.sum.count, self.lost.count);
         (self.sum.sum, self.lost.sum) = kahan_add(other.sum, self.sum.sum, self.lost.sum);
         let (hint, reset_conflict) = combine_hints(self.sum.reset_hint, other.reset_hint);
         self.sum.reset_hint = hint;
-        Ok(Combined { reset_conflict, bounds_reconciled })
+        Ok(Combined {
+            reset_conflict,
+            bounds_reconciled,
+        })
     }
 
     /// Multiplies sum and losses.
@@ -87,14 +100,19 @@ impl HistogramSum {
 fn add_sides(sum: &Side, by: &Side, lost: &Side) -> (Side, Side) {
     let mut pairs: Vec<(i32, f64, f64)> = Vec::with_capacity(sum.len().max(by.len()));
     zip(sum, by, |index, sum, by| pairs.push((index, sum, by)));
-    let (mut totals, mut losses) = (Side::with_capacity(pairs.len()), Side::with_capacity(pairs.len()));
+    let (mut totals, mut losses) = (
+        Side::with_capacity(pairs.len()),
+        Side::with_capacity(pairs.len()),
+    );
     let mut earlier = lost.iter().copied().peekable();
     for (index, sum, by) in pairs {
         // Losses of buckets that are empty in both stay what they were.
         while let Some(before) = earlier.next_if(|(at, _)| *at < index) {
             losses.push(before);
         }
-        let loss = earlier.next_if(|(at, _)| *at == index).map_or(0.0, |(_, loss)| loss);
+        let loss = earlier
+            .next_if(|(at, _)| *at == index)
+            .map_or(0.0, |(_, loss)| loss);
         let (total, loss) = kahan_add(by, sum, loss);
         totals.push((index, total));
         losses.push((index, loss));
@@ -112,7 +130,10 @@ mod tests {
         FloatHistogram {
             count,
             sum: count,
-            positive_spans: vec![Span { offset: 1, length: 1 }],
+            positive_spans: vec![Span {
+                offset: 1,
+                length: 1,
+            }],
             positive_buckets: vec![count],
             ..FloatHistogram::default()
         }

@@ -5,7 +5,9 @@ use super::{FloatHistogram, ResetHint, bucket_bound};
 
 /// Exponential and custom buckets cannot be brought together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot apply this operation on histograms with a mix of exponential and custom bucket schemas")]
+#[error(
+    "cannot apply this operation on histograms with a mix of exponential and custom bucket schemas"
+)]
 pub struct IncompatibleSchemas;
 
 /// What happened while two histograms were combined.
@@ -134,7 +136,10 @@ fn reconcile_bounds(left: &mut Parts, right: &mut Parts) -> bool {
 }
 
 fn common_bounds(left: &[f64], right: &[f64]) -> std::sync::Arc<[f64]> {
-    left.iter().copied().filter(|bound| right.iter().any(|other| other == bound)).collect()
+    left.iter()
+        .copied()
+        .filter(|bound| right.iter().any(|other| other == bound))
+        .collect()
 }
 
 /// The hint of a sum, and whether the hints contradict each other.

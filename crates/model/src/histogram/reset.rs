@@ -13,7 +13,9 @@ impl FloatHistogram {
             ResetHint::NotReset => return false,
             ResetHint::Unknown | ResetHint::Gauge => {}
         }
-        if self.count < previous.count || self.uses_custom_buckets() != previous.uses_custom_buckets() {
+        if self.count < previous.count
+            || self.uses_custom_buckets() != previous.uses_custom_buckets()
+        {
             return true;
         }
         let (mut now, mut before) = (Parts::of(self), Parts::of(previous));
@@ -38,8 +40,12 @@ impl FloatHistogram {
 /// Whether a bucket holds less than before.
 fn fell(now: &Parts, before: &Parts) -> bool {
     let mut fell = false;
-    zip(&now.positive, &before.positive, |_, now, before| fell |= now < before);
-    zip(&now.negative, &before.negative, |_, now, before| fell |= now < before);
+    zip(&now.positive, &before.positive, |_, now, before| {
+        fell |= now < before
+    });
+    zip(&now.negative, &before.negative, |_, now, before| {
+        fell |= now < before
+    });
     fell
 }
 
@@ -52,7 +58,10 @@ mod tests {
         FloatHistogram {
             schema,
             count: counts.iter().sum(),
-            positive_spans: vec![Span { offset: 1, length: counts.len() as u32 }],
+            positive_spans: vec![Span {
+                offset: 1,
+                length: counts.len() as u32,
+            }],
             positive_buckets: counts.to_vec(),
             ..FloatHistogram::default()
         }

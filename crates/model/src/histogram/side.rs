@@ -19,7 +19,10 @@ pub(super) fn pack(side: &[(i32, f64)]) -> (Vec<Span>, Vec<f64>) {
         counts.push(count);
         match spans.last_mut() {
             Some(span) if index == next => span.length += 1,
-            _ => spans.push(Span { offset: index.wrapping_sub(next), length: 1 }),
+            _ => spans.push(Span {
+                offset: index.wrapping_sub(next),
+                length: 1,
+            }),
         }
         next = index.wrapping_add(1);
     }
@@ -90,7 +93,16 @@ mod tests {
 
     #[test]
     fn packs_what_it_unpacked() {
-        let spans = [Span { offset: -2, length: 2 }, Span { offset: 3, length: 1 }];
+        let spans = [
+            Span {
+                offset: -2,
+                length: 2,
+            },
+            Span {
+                offset: 3,
+                length: 1,
+            },
+        ];
         let side = unpack(&spans, &[1.0, 2.0, 3.0]);
         assert_eq!(side, [(-2, 1.0), (-1, 2.0), (3, 3.0)]);
         assert_eq!(pack(&side), (spans.to_vec(), vec![1.0, 2.0, 3.0]));

@@ -1,9 +1,9 @@
 //! Cutting off the observations below or above a value, for PromQL's `>/` and `</`.
 
-use super::buckets::Bucket;
-use super::side::Side;
 use super::FloatHistogram;
+use super::buckets::Bucket;
 use super::reconcile::Parts;
+use super::side::Side;
 
 /// Which observations stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,33 @@ impl FloatHistogram {
         let mut kept = Kept::default();
         let positive: Vec<Bucket> = self.positive_iter().collect();
         let negative: Vec<Bucket> = self.negative_iter().collect();
-        kept.trim_side(&mut parts.positive, &positive, Cut { keep, at, positive: true, custom });
-        kept.trim_side(&mut parts.negative, &negative, Cut { keep, at, positive: false, custom });
+        kept.trim_side(
+            &mut parts.positive,
+            &positive,
+            Cut {
+                keep,
+                at,
+                positive: true,
+                custom,
+            },
+        );
+        kept.trim_side(
+            &mut parts.negative,
+            &negative,
+            Cut {
+                keep,
+                at,
+                positive: false,
+                custom,
+            },
+        );
         if parts.zero_count > 0.0 {
             let below = split(&self.zero_bucket(), at, true, true);
-            parts.zero_count = if keep == Keep::Below { below } else { parts.zero_count - below };
+            parts.zero_count = if keep == Keep::Below {
+                below
+            } else {
+                parts.zero_count - below
+            };
             kept.count += parts.zero_count;
         }
         let mut out = self.clone();
@@ -59,7 +81,11 @@ struct Kept {
 
 impl Kept {
     fn trim_side(&mut self, side: &mut Side, buckets: &[Bucket], cut: Cut) {
-        for (entry, bucket) in side.iter_mut().zip(buckets).filter(|(_, bucket)| bucket.count != 0.0) {
+        for (entry, bucket) in side
+            .iter_mut()
+            .zip(buckets)
+            .filter(|(_, bucket)| bucket.count != 0.0)
+        {
             self.note_signs(bucket, cut);
             let (whole, part) = match cut.keep {
                 Keep::Below => (bucket.upper <= cut.at, bucket.lower < cut.at),
@@ -76,7 +102,11 @@ impl Kept {
                 entry.1 = kept;
                 continue;
             }
-            let middle = if cut.custom { middle } else { (bucket.lower * bucket.upper).sqrt() };
+            let middle = if cut.custom {
+                middle
+            } else {
+                (bucket.lower * bucket.upper).sqrt()
+            };
             self.removed_sum += bucket.count * middle;
             entry.1 = 0.0;
         }
@@ -95,7 +125,11 @@ impl Kept {
     fn sum(&self, before: f64) -> f64 {
         let sum = before - self.removed_sum;
         let impossible = (!self.has_negative && sum < 0.0) || (!self.has_positive && sum > 0.0);
-        if self.count == 0.0 || impossible { 0.0 } else { sum }
+        if self.count == 0.0 || impossible {
+            0.0
+        } else {
+            sum
+        }
     }
 }
 
@@ -124,13 +158,19 @@ fn trim_unbounded(bucket: &Bucket, cut: Cut) -> (f64, f64) {
         let divisible = at >= 0.0 && bucket.upper > at && bucket.upper != f64::INFINITY;
         return match keep {
             Keep::Below if at >= bucket.upper => (bucket.count, 0.0),
-            Keep::Below if divisible => (bucket.count * at / bucket.upper, (at + bucket.upper) / 2.0),
+            Keep::Below if divisible => {
+                (bucket.count * at / bucket.upper, (at + bucket.upper) / 2.0)
+            }
             Keep::Above if at <= bucket.lower => (bucket.count, 0.0),
             Keep::Above if divisible => (bucket.count * (1.0 - at / bucket.upper), at / 2.0),
             _ => (0.0, bucket.upper),
         };
     }
-    if keep == Keep::Above && at <= bucket.lower { (bucket.count, 0.0) } else { (0.0, bucket.lower) }
+    if keep == Keep::Above && at <= bucket.lower {
+        (bucket.count, 0.0)
+    } else {
+        (0.0, bucket.lower)
+    }
 }
 
 /// Observations of a bucket up to `at`.
@@ -144,8 +184,16 @@ fn split(bucket: &Bucket, at: f64, positive: bool, linear: bool) -> f64 {
     let fraction = if linear {
         (at - bucket.lower) / (bucket.upper - bucket.lower)
     } else {
-        let (lower, upper, at) = (bucket.lower.abs().log2(), bucket.upper.abs().log2(), at.abs().log2());
-        if positive { (at - lower) / (upper - lower) } else { 1.0 - (at - upper) / (lower - upper) }
+        let (lower, upper, at) = (
+            bucket.lower.abs().log2(),
+            bucket.upper.abs().log2(),
+            at.abs().log2(),
+        );
+        if positive {
+            (at - lower) / (upper - lower)
+        } else {
+            1.0 - (at - upper) / (lower - upper)
+        }
     };
     bucket.count * fraction
 }
@@ -160,7 +208,10 @@ mod tests {
         let histogram = FloatHistogram {
             count: 8.0,
             sum: 20.0,
-            positive_spans: vec![Span { offset: 1, length: 3 }],
+            positive_spans: vec![Span {
+                offset: 1,
+                length: 3,
+            }],
             positive_buckets: vec![2.0, 2.0, 4.0],
             ..FloatHistogram::default()
         };
