@@ -50,14 +50,6 @@ impl<'a> BitReader<'a> {
         word.checked_shr(64 - bits).unwrap_or(0)
     }
 
-    /// One bit.
-    #[inline(always)]
-    pub(crate) fn bit(&mut self) -> bool {
-        let bit = self.peek() >> 63 == 1;
-        self.position += 1;
-        bit
-    }
-
     /// A varint of Go's `encoding/binary`: little groups of seven bits, at most ten.
     /// `None` if it does not end.
     pub(crate) fn uvarint(&mut self) -> Option<u64> {
@@ -279,7 +271,7 @@ mod tests {
             writer.write_bit(true);
             writer.write_varint(value);
             let mut reader = BitReader::new(writer.bytes(), 0);
-            prop_assert!(reader.bit());
+            prop_assert_eq!(reader.read(1), 1);
             prop_assert_eq!(reader.varint(), Some(value));
             prop_assert_eq!(unzigzag(zigzag(value)), value);
         }

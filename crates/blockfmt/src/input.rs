@@ -46,6 +46,18 @@ impl<'a> Input<'a> {
         self.rest
     }
 
+    /// Skips the type byte of a record.
+    pub(crate) fn after_type(mut self) -> Result<Self, DecodeError> {
+        self.byte()?;
+        Ok(self)
+    }
+
+    /// Moves behind the last byte: nothing is read after an error.
+    #[cold]
+    pub(crate) fn end(&mut self) {
+        self.rest = &[];
+    }
+
     #[cold]
     pub(crate) fn truncated(&self) -> DecodeError {
         DecodeError::truncated(self.part, self.offset())

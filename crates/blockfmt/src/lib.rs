@@ -4,6 +4,8 @@ mod bits;
 pub mod chunk;
 mod error;
 mod input;
+pub mod record;
 
 pub use chunk::{ChunkError, EncodedChunk, Encoding, XorAppender, decode, encode_columns};
-pub use error::{Cause, DecodeError};
+pub use error::{Cause, ChunkError, DecodeError};
+pub use record::Record;

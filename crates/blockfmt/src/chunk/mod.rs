@@ -18,7 +18,7 @@ use crate::error::{Cause, DecodeError};
 
 pub use crate::error::ChunkError;
 
-pub use cut::encode_columns;
+pub use cut::{FLOATS_PER_CHUNK, HISTOGRAM_CHUNK_BYTES, HISTOGRAMS_PER_CHUNK_MIN, encode_columns};
 pub use histogram::{Appender, Cut, Float, Integer, Kind};
 pub use xor::XorAppender;
 

@@ -39,11 +39,6 @@ impl Starts {
         self.header
     }
 
-    /// Whether any sample has a start.
-    pub(super) fn any(&self) -> bool {
-        self.header != 0
-    }
-
     fn named(&self) -> u16 {
         u16::from(self.header & LAST_NAMED as u8)
     }

@@ -57,7 +57,7 @@ pub trait Kind: Copy + Debug + Default + sealed::Sealed {
 }
 
 /// How a bucket of a kind is stored.
-pub type Bucket<K> = <<K as Kind>::Bucket as Track>::Number;
+pub(super) type Bucket<K> = <<K as Kind>::Bucket as Track>::Number;
 
 /// The numbers of one sample, owned.
 #[derive(Clone, Debug)]
