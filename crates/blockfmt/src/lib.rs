@@ -6,6 +6,9 @@ mod error;
 mod input;
 pub mod record;
 
-pub use chunk::{ChunkError, EncodedChunk, Encoding, XorAppender, decode, encode_columns};
+pub use chunk::{
+    EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, XorAppender, decode,
+    encode_columns,
+};
 pub use error::{Cause, ChunkError, DecodeError};
 pub use record::Record;
