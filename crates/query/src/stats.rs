@@ -24,4 +24,8 @@ pub struct QueryStats {
     pub peak_samples: u64,
     /// Samples looked at, by step, if asked for.
     pub samples_per_step: Vec<(Timestamp, u64)>,
+    /// Samples taken from the store, each once however many steps look at it.
+    pub samples_read: u64,
+    /// Samples taken from the store, by the step that took them first, if asked for.
+    pub samples_read_per_step: Vec<(Timestamp, u64)>,
 }

@@ -1,0 +1,193 @@
+//! What one query may hold in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{QueryError, QueryErrorKind};
+
+/// Bounds of one query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Samples held at once; 0 for no bound. A histogram counts as its size over 16 bytes.
+    pub samples: u64,
+    /// Bytes held at once by columns and groups; 0 for no bound.
+    pub bytes: u64,
+}
+
+impl Limits {
+    /// No bounds.
+    pub const NONE: Self = Self {
+        samples: 0,
+        bytes: 0,
+    };
+
+    /// At most this many samples.
+    #[must_use]
+    pub const fn with_samples(mut self, samples: u64) -> Self {
+        self.samples = samples;
+        self
+    }
+
+    /// At most this many bytes.
+    #[must_use]
+    pub const fn with_bytes(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
+    }
+}
+
+/// Counts what a query holds, shared by its threads. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    limits: Limits,
+    samples: AtomicU64,
+    peak_samples: AtomicU64,
+    bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+    seen: AtomicU64,
+}
+
+impl Budget {
+    /// A budget of which nothing is used.
+    pub fn new(limits: Limits) -> Self {
+        let zero = || AtomicU64::new(0);
+        let (samples, peak_samples, bytes, peak_bytes, seen) =
+            (zero(), zero(), zero(), zero(), zero());
+        Self(Arc::new(State {
+            limits,
+            samples,
+            peak_samples,
+            bytes,
+            peak_bytes,
+            seen,
+        }))
+    }
+
+    /// Takes room; what is taken comes back when the hold is dropped. `operator` names who asks.
+    ///
+    /// # Errors
+    /// [`QueryErrorKind::Limit`]: the limit on samples or on bytes would be exceeded.
+    pub fn hold(&self, samples: u64, bytes: u64, operator: &str) -> Result<Hold, QueryError> {
+        let mut hold = Hold {
+            budget: self.clone(),
+            samples: 0,
+            bytes: 0,
+        };
+        hold.grow(samples, bytes, operator)?;
+        Ok(hold)
+    }
+
+    /// Notes samples that were looked at, for the statistics.
+    pub fn saw(&self, samples: u64) {
+        self.0.seen.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Samples looked at so far.
+    pub fn seen(&self) -> u64 {
+        self.0.seen.load(Ordering::Relaxed)
+    }
+
+    /// The most samples that were held at once.
+    pub fn peak_samples(&self) -> u64 {
+        self.0.peak_samples.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were held at once.
+    pub fn peak_bytes(&self) -> u64 {
+        self.0.peak_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Room that is in use.
+#[derive(Debug)]
+pub struct Hold {
+    budget: Budget,
+    samples: u64,
+    bytes: u64,
+}
+
+impl Hold {
+    /// Takes more room.
+    ///
+    /// # Errors
+    /// As [`Budget::hold`]; what was held before stays held.
+    pub fn grow(&mut self, samples: u64, bytes: u64, operator: &str) -> Result<(), QueryError> {
+        let state = &self.budget.0;
+        self.samples += samples;
+        self.bytes += bytes;
+        let held_samples = state.samples.fetch_add(samples, Ordering::Relaxed) + samples;
+        let held_bytes = state.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        state
+            .peak_samples
+            .fetch_max(held_samples, Ordering::Relaxed);
+        state.peak_bytes.fetch_max(held_bytes, Ordering::Relaxed);
+        if state.limits.samples > 0 && held_samples > state.limits.samples {
+            // The words of Prometheus: users and their tools search for them.
+            let message =
+                "query processing would load too many samples into memory in query execution";
+            return Err(QueryError::new(QueryErrorKind::Limit, message));
+        }
+        if state.limits.bytes > 0 && held_bytes > state.limits.bytes {
+            let limit = state.limits.bytes;
+            let message = format!(
+                "{operator} would hold {held_bytes} bytes, over the limit of {limit} bytes a query"
+            );
+            return Err(QueryError::new(QueryErrorKind::Limit, message));
+        }
+        Ok(())
+    }
+
+    /// Gives everything back and takes this instead.
+    ///
+    /// # Errors
+    /// As [`Budget::hold`].
+    pub fn replace(&mut self, samples: u64, bytes: u64, operator: &str) -> Result<(), QueryError> {
+        self.release();
+        self.grow(samples, bytes, operator)
+    }
+
+    fn release(&mut self) {
+        let state = &self.budget.0;
+        state.samples.fetch_sub(self.samples, Ordering::Relaxed);
+        state.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        (self.samples, self.bytes) = (0, 0);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_comes_back() {
+        let budget = Budget::new(Limits::NONE.with_samples(10));
+        let hold = budget.hold(8, 0, "test").unwrap();
+        assert_eq!(
+            budget.hold(8, 0, "test").unwrap_err().kind(),
+            QueryErrorKind::Limit
+        );
+        drop(hold);
+        budget.hold(10, 0, "test").unwrap();
+        assert_eq!(budget.peak_samples(), 16);
+    }
+
+    #[test]
+    fn byte_limits_name_the_operator() {
+        let budget = Budget::new(Limits::NONE.with_bytes(100));
+        let error = budget.hold(1, 101, "sum").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "sum would hold 101 bytes, over the limit of 100 bytes a query"
+        );
+    }
+}
