@@ -15,7 +15,7 @@ use crate::files::resolve;
 
 settings! {
     /// Whom a client trusts, and what it shows of itself.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub struct TlsConfig {
         /// Authorities to trust, as PEM; those of the system if none are given.
         pub ca: String,
@@ -90,7 +90,7 @@ impl TlsConfig {
 }
 
 /// A version of TLS, by the name settings files use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TlsVersion {
     /// `TLS10`. Accepted as the oldest version, but never spoken.
     Tls10,

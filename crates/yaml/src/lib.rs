@@ -3,10 +3,13 @@
 mod error;
 mod parse;
 mod settings;
+mod values;
 
 pub use error::{Error, Position};
 pub use parse::{MAX_DOCUMENT_BYTES, from_file, from_str, to_string};
 pub use settings::{Empty, Fields, deserialize, put_field, serialize, value};
+
+pub use values::{Duration, Size, SizeError};
 
 #[doc(hidden)]
 pub use serde;

@@ -13,7 +13,7 @@ use crate::{Address, Secret, TlsConfig};
 
 settings! {
     /// How to make requests: who we are, whom we trust, and which way to go.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub struct HttpClientConfig {
         /// User and password sent with every request.
         pub basic_auth: Option<BasicAuth>,
@@ -43,7 +43,7 @@ settings! {
 
 settings! {
     /// Which proxy to ask, and for which hosts not to.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub struct ProxyConfig {
         /// The proxy for every request: `http://`, `https://`, `socks5://` or `socks5h://`.
         pub proxy_url: Address,
@@ -59,7 +59,7 @@ settings! {
 
 settings! {
     /// User and password, each here or in a file that is read for every request.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub struct BasicAuth {
         /// The user.
         pub username: String,
@@ -75,7 +75,7 @@ settings! {
 
 settings! {
     /// A token, here or in a file that is read for every request.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub struct Authorization {
         /// The word before the token.
         pub kind: String as "type" = "Bearer".to_owned(),
@@ -89,7 +89,7 @@ settings! {
 
 settings! {
     /// A token from an OAuth 2.0 server.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub struct OAuth2 {
         /// Who we are.
         pub client_id: String,
@@ -134,7 +134,7 @@ pub type Headers = BTreeMap<String, HeaderValues>;
 
 settings! {
     /// The values of one header; all of them are sent.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub struct HeaderValues {
         /// Values that may be shown.
         pub values: Vec<String>,
