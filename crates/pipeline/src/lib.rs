@@ -2,8 +2,13 @@
 
 pub mod config;
 mod event;
+pub mod flow;
 pub mod matcher;
 pub mod message;
+pub mod plugin;
+pub mod plugins;
+pub mod stat;
+pub mod topology;
 
 pub use event::{Body, Event};
 

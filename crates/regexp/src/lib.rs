@@ -13,4 +13,4 @@ mod template;
 pub use captures::Captures;
 pub use error::{Error, ErrorKind};
 pub use escape::quote_meta;
-pub use regex::{Limits, Regex};
+pub use regex::{Groups, Limits, Regex};

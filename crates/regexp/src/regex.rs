@@ -1,5 +1,9 @@
 //! The compiled pattern.
 
+mod bytes;
+
+pub use bytes::Groups;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};

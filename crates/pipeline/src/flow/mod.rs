@@ -1,0 +1,14 @@
+//! How messages move: batches, queues, routes, and the way back of
+//! acknowledgements.
+
+mod acks;
+mod batch;
+mod queue;
+mod router;
+mod signal;
+
+pub use acks::Acks;
+pub use batch::{Batch, Delivery, Finalizer, Outcome};
+pub use queue::{Pop, PushError, Queue, WhenFull};
+pub use router::{Route, Router, Scratch, Stopped};
+pub use signal::{HookGuard, Signal};

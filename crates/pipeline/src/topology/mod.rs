@@ -1,0 +1,641 @@
+//! A pipeline that runs: plugins on their threads, connected by queues.
+//!
+//! Outputs start first, then filters, then inputs, so that nothing is sent
+//! before somebody listens. Stopping goes the other way: inputs end, then
+//! filters and outputs empty their queues. After the deadline the queues are
+//! aborted, which ends every wait; what they held counts as abandoned, and
+//! inputs that can have it again will.
+
+mod backoff;
+mod filter;
+mod input;
+mod output;
+mod report;
+mod roster;
+mod ticker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::config::{Plan, PlannedFilter, PlannedInput, PlannedOutput};
+use crate::flow::{Queue, Route, Router, Signal};
+use crate::message::{Field, Message, UuidSource};
+use crate::plugin::{FilterContext, Globals, InputContext, OutputContext, Parts, Services, Stats, now_nanos};
+
+use filter::FilterRunner;
+use input::InputRunner;
+use output::{End, OutputRunner};
+use roster::{Roster, Stage};
+
+pub use report::{PluginReport, Report};
+
+/// How long threads get to notice that everything was aborted.
+const AFTER_ABORT: Duration = Duration::from_secs(1);
+
+/// Why a pipeline did not start: a plugin cannot open what it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+/// How stopping went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// Whether the deadline passed and queues were aborted.
+    pub aborted: bool,
+    /// Plugins whose threads did not end even then.
+    pub stuck: Vec<Arc<str>>,
+}
+
+/// What a reload changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReloadReport {
+    /// Plugins started that were not there before.
+    pub added: Vec<Arc<str>>,
+    /// Plugins stopped.
+    pub removed: Vec<Arc<str>>,
+    /// Plugins started anew with other settings.
+    pub changed: Vec<Arc<str>>,
+}
+
+/// A running consumer.
+struct Consumer<P> {
+    planned: P,
+    queue: Arc<Queue>,
+    stats: Stats,
+    hand_over: Arc<AtomicBool>,
+    stop: Signal,
+}
+
+/// A running input.
+struct Source {
+    planned: PlannedInput,
+    stats: Stats,
+    stop: Signal,
+}
+
+/// A pipeline that runs.
+pub struct Topology {
+    globals: Arc<Globals>,
+    services: Arc<Services>,
+    parts: Arc<Parts>,
+    router: Arc<Router>,
+    roster: Roster,
+    abort: Signal,
+    reopens: Arc<AtomicU64>,
+    stop_timeout: Duration,
+    inputs: Vec<Source>,
+    filters: Vec<Consumer<PlannedFilter>>,
+    outputs: Vec<Consumer<PlannedOutput>>,
+}
+
+impl std::fmt::Debug for Topology {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Topology")
+            .field("inputs", &self.inputs.len())
+            .field("filters", &self.filters.len())
+            .field("outputs", &self.outputs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Topology {
+    /// Starts all plugins of a plan.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if one cannot start; those that had are stopped again.
+    pub fn start(plan: Plan) -> Result<Topology, StartError> {
+        let mut topology = Topology {
+            globals: plan.globals,
+            services: plan.services,
+            parts: plan.parts,
+            router: Arc::new(Router::new()),
+            roster: Roster::default(),
+            abort: Signal::new(),
+            reopens: Arc::default(),
+            stop_timeout: plan.hekad.stop_timeout.0,
+            inputs: Vec::new(),
+            filters: Vec::new(),
+            outputs: Vec::new(),
+        };
+        match topology.start_all(plan.inputs, plan.filters, plan.outputs) {
+            Ok(()) => Ok(topology),
+            Err(reason) => {
+                topology.stop_timeout = Duration::ZERO;
+                topology.stop();
+                Err(StartError(reason))
+            }
+        }
+    }
+
+    fn start_all(
+        &mut self,
+        inputs: Vec<PlannedInput>,
+        filters: Vec<PlannedFilter>,
+        outputs: Vec<PlannedOutput>,
+    ) -> Result<(), String> {
+        let names: Vec<_> = outputs.iter().map(|output| output.name.clone()).collect();
+        for planned in outputs {
+            self.start_output(planned, None)?;
+        }
+        self.roster.wait_started(&names)?;
+        let names: Vec<_> = filters.iter().map(|filter| filter.name.clone()).collect();
+        for planned in filters {
+            self.start_filter(planned, None)?;
+        }
+        self.roster.wait_started(&names)?;
+        self.connect();
+        let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
+        for planned in inputs {
+            self.start_input(planned)?;
+        }
+        self.roster.wait_started(&names)
+    }
+
+    /// Makes the routes those of the running consumers.
+    fn connect(&self) {
+        let route = |name: &Arc<str>, wants: &crate::config::Wants, queue: &Arc<Queue>| Route {
+            name: name.clone(),
+            matcher: wants.matcher.clone(),
+            signer: wants.signer.clone(),
+            queue: queue.clone(),
+        };
+        let filters = self.filters.iter().map(|c| route(&c.planned.name, &c.planned.wants, &c.queue));
+        let outputs = self.outputs.iter().map(|c| route(&c.planned.name, &c.planned.wants, &c.queue));
+        let routes: Vec<Route> = filters.chain(outputs).collect();
+        self.router.change(|table| *table = routes);
+    }
+
+    fn start_output(
+        &mut self,
+        planned: PlannedOutput,
+        queue: Option<Arc<Queue>>,
+    ) -> Result<(), String> {
+        let queue = queue.unwrap_or_else(|| memory_queue(&planned.wants));
+        let encoder = match &planned.encoder {
+            None => None,
+            Some(name) => Some(self.encoder(name)?),
+        };
+        let writes_messages = encoder.as_ref().is_some_and(|encoder| encoder.writes_messages());
+        let consumer = Consumer {
+            queue,
+            stats: Stats::default(),
+            hand_over: Arc::default(),
+            stop: Signal::new(),
+            planned,
+        };
+        let mut runner = OutputRunner {
+            cx: OutputContext {
+                name: consumer.planned.name.clone(),
+                globals: self.globals.clone(),
+                services: self.services.clone(),
+                stats: consumer.stats.clone(),
+                stop: consumer.stop.clone(),
+                abort: self.abort.clone(),
+                framing: consumer.planned.use_framing.unwrap_or(writes_messages),
+                encoder,
+                scratch: Vec::new(),
+            },
+            parts: self.parts.clone(),
+            planned: consumer.planned.clone(),
+            queue: consumer.queue.clone(),
+            reopens: self.reopens.clone(),
+            hand_over: consumer.hand_over.clone(),
+            held: None,
+        };
+        let leave = self.leaving(&consumer.planned.name, consumer.planned.wants.can_exit, Some(&consumer.queue));
+        let name = consumer.planned.name.clone();
+        self.outputs.push(consumer);
+        self.spawn(name, leave, move |started| {
+            let output = runner.make()?;
+            started();
+            Ok(runner.run(output))
+        })
+    }
+
+    fn encoder(&self, name: &str) -> Result<Box<dyn crate::plugin::Encoder>, String> {
+        let cx = crate::plugin::BuildContext::new(name, &self.globals, &self.services, &self.parts, None);
+        let Some(make) = self.parts.encoders.get(name) else {
+            return Err(format!("no encoder named {name}"));
+        };
+        make(&cx).map_err(|error| error.to_string())
+    }
+
+    fn start_filter(
+        &mut self,
+        planned: PlannedFilter,
+        queue: Option<Arc<Queue>>,
+    ) -> Result<(), String> {
+        let consumer = Consumer {
+            queue: queue.unwrap_or_else(|| memory_queue(&planned.wants)),
+            stats: Stats::default(),
+            hand_over: Arc::default(),
+            stop: Signal::new(),
+            planned,
+        };
+        let mut runner = FilterRunner {
+            cx: FilterContext::new(
+                consumer.planned.name.clone(),
+                self.globals.clone(),
+                self.services.clone(),
+                self.router.clone(),
+                consumer.stats.clone(),
+            ),
+            parts: self.parts.clone(),
+            planned: consumer.planned.clone(),
+            queue: consumer.queue.clone(),
+            stats: consumer.stats.clone(),
+            abort: self.abort.clone(),
+            hand_over: consumer.hand_over.clone(),
+        };
+        let leave = self.leaving(&consumer.planned.name, consumer.planned.wants.can_exit, Some(&consumer.queue));
+        let name = consumer.planned.name.clone();
+        self.filters.push(consumer);
+        self.spawn(name, leave, move |started| {
+            let filter = runner.make()?;
+            started();
+            Ok(runner.run(filter))
+        })
+    }
+
+    fn start_input(&mut self, planned: PlannedInput) -> Result<(), String> {
+        let source = Source {
+            stats: Stats::default(),
+            stop: Signal::new(),
+            planned,
+        };
+        let mut runner = InputRunner {
+            cx: InputContext {
+                name: source.planned.name.clone(),
+                globals: self.globals.clone(),
+                services: self.services.clone(),
+                parts: self.parts.clone(),
+                router: self.router.clone(),
+                common: Arc::new(source.planned.common.clone()),
+                stop: source.stop.clone(),
+                stats: source.stats.clone(),
+            },
+            planned: source.planned.clone(),
+        };
+        let leave = self.leaving(&source.planned.name, source.planned.common.can_exit, None);
+        let name = source.planned.name.clone();
+        self.inputs.push(source);
+        self.spawn(name, leave, move |started| {
+            let input = runner.make()?;
+            started();
+            Ok(runner.run(input))
+        })
+    }
+
+    fn leaving(&self, name: &Arc<str>, can_exit: bool, queue: Option<&Arc<Queue>>) -> Leaving {
+        Leaving {
+            name: name.clone(),
+            can_exit,
+            queue: queue.cloned(),
+            router: self.router.clone(),
+            globals: self.globals.clone(),
+            roster: self.roster.clone(),
+        }
+    }
+
+    fn spawn(
+        &self,
+        name: Arc<str>,
+        leaving: Leaving,
+        work: impl FnOnce(&dyn Fn()) -> Result<End, String> + Send + 'static,
+    ) -> Result<(), String> {
+        self.roster.set(&name, Stage::Starting);
+        let roster = self.roster.clone();
+        let thread_name: String = name.chars().take(15).collect();
+        let run = {
+            let name = name.clone();
+            move || {
+                let started = || roster.set(&name, Stage::Running);
+                let stage = match work(&started) {
+                    Ok(End::Done) => Stage::Ended,
+                    Ok(End::Failed(reason)) => {
+                        leaving.leave(&reason);
+                        Stage::Failed(reason)
+                    }
+                    Err(reason) => Stage::Failed(reason),
+                };
+                roster.set(&name, stage);
+            }
+        };
+        match thread::Builder::new().name(thread_name).spawn(run) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.roster.set(&name, Stage::Ended);
+                Err(format!("cannot start a thread for {name}: {error}"))
+            }
+        }
+    }
+
+    /// Waits for a failure that the pipeline cannot go on with.
+    pub fn wait_failure(&self, timeout: Duration) -> Option<String> {
+        self.roster.wait_fatal(timeout)
+    }
+
+    /// Tells outputs to open anew what may have been moved away.
+    pub fn reopen(&self) {
+        self.reopens.fetch_add(1, Ordering::Relaxed);
+        for output in &self.outputs {
+            output.queue.poke();
+        }
+    }
+
+    /// Numbers of the pipeline as they are now.
+    pub fn report(&self) -> Report {
+        let input = |source: &Source| PluginReport {
+            kind: "inputs",
+            name: source.planned.name.clone(),
+            stats: source.stats.all(),
+        };
+        let mut plugins: Vec<_> = self.inputs.iter().map(input).collect();
+        let filters = self.filters.iter();
+        plugins.extend(filters.map(|c| consumer_report("filters", &c.planned.name, &c.stats, &c.queue)));
+        let outputs = self.outputs.iter();
+        plugins.extend(outputs.map(|c| consumer_report("outputs", &c.planned.name, &c.stats, &c.queue)));
+        Report {
+            routed: self.router.processed(),
+            plugins,
+        }
+    }
+
+    /// Goes on with another plan: plugins whose settings did not change keep
+    /// running, others are started, stopped or started anew. Filters and
+    /// outputs that are started anew keep their queues.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if a plugin of the new plan does not start, or if
+    /// `[hekad]` changed, which takes a restart. What runs then is what
+    /// could be started.
+    pub fn reload(&mut self, plan: Plan) -> Result<ReloadReport, StartError> {
+        let mut report = ReloadReport::default();
+        self.parts = plan.parts;
+        let outputs = self.reload_outputs(plan.outputs, &mut report);
+        let filters = self.reload_filters(plan.filters, &mut report);
+        self.connect();
+        self.drain_removed(outputs, filters);
+        self.reload_inputs(plan.inputs, &mut report).map_err(StartError)?;
+        Ok(report)
+    }
+
+    fn reload_outputs(
+        &mut self,
+        wanted: Vec<PlannedOutput>,
+        report: &mut ReloadReport,
+    ) -> Vec<Consumer<PlannedOutput>> {
+        let mut old = std::mem::take(&mut self.outputs);
+        let mut names = Vec::new();
+        for planned in wanted {
+            let before = old.iter().position(|c| c.planned.name == planned.name);
+            let queue = match before.map(|place| old.remove(place)) {
+                Some(same) if same.planned.content == planned.content => {
+                    self.outputs.push(same);
+                    continue;
+                }
+                Some(changed) => {
+                    self.end_for_successor(&changed.planned.name, &changed.hand_over, &changed.queue);
+                    report.changed.push(planned.name.clone());
+                    Some(changed.queue)
+                }
+                None => {
+                    report.added.push(planned.name.clone());
+                    None
+                }
+            };
+            names.push(planned.name.clone());
+            if let Err(reason) = self.start_output(planned, queue) {
+                tracing::error!("reload: {reason}");
+            }
+        }
+        if let Err(reason) = self.roster.wait_started(&names) {
+            tracing::error!("reload: {reason}");
+        }
+        report.removed.extend(old.iter().map(|c| c.planned.name.clone()));
+        old
+    }
+
+    fn reload_filters(
+        &mut self,
+        wanted: Vec<PlannedFilter>,
+        report: &mut ReloadReport,
+    ) -> Vec<Consumer<PlannedFilter>> {
+        let mut old = std::mem::take(&mut self.filters);
+        let mut names = Vec::new();
+        for planned in wanted {
+            let before = old.iter().position(|c| c.planned.name == planned.name);
+            let queue = match before.map(|place| old.remove(place)) {
+                Some(same) if same.planned.content == planned.content => {
+                    self.filters.push(same);
+                    continue;
+                }
+                Some(changed) => {
+                    self.end_for_successor(&changed.planned.name, &changed.hand_over, &changed.queue);
+                    report.changed.push(planned.name.clone());
+                    Some(changed.queue)
+                }
+                None => {
+                    report.added.push(planned.name.clone());
+                    None
+                }
+            };
+            names.push(planned.name.clone());
+            if let Err(reason) = self.start_filter(planned, queue) {
+                tracing::error!("reload: {reason}");
+            }
+        }
+        if let Err(reason) = self.roster.wait_started(&names) {
+            tracing::error!("reload: {reason}");
+        }
+        report.removed.extend(old.iter().map(|c| c.planned.name.clone()));
+        old
+    }
+
+    /// Ends a consumer's thread but not its queue.
+    fn end_for_successor(&self, name: &Arc<str>, hand_over: &AtomicBool, queue: &Queue) {
+        hand_over.store(true, Ordering::Release);
+        queue.poke();
+        let deadline = Instant::now() + self.stop_timeout;
+        for stuck in self.roster.wait_over(std::slice::from_ref(name), deadline) {
+            tracing::error!("reload: {stuck} does not let go of its queue");
+        }
+    }
+
+    fn drain_removed(
+        &self,
+        outputs: Vec<Consumer<PlannedOutput>>,
+        filters: Vec<Consumer<PlannedFilter>>,
+    ) {
+        let deadline = Instant::now() + self.stop_timeout;
+        let filters = filters.iter().map(|c| (&c.planned.name, &c.queue, &c.stop));
+        let outputs = outputs.iter().map(|c| (&c.planned.name, &c.queue, &c.stop));
+        for (name, queue, stop) in filters.chain(outputs) {
+            queue.close();
+            stop.raise();
+            if !self.roster.wait_over(std::slice::from_ref(name), deadline).is_empty() {
+                queue.abort();
+            }
+            self.roster.forget(name);
+        }
+    }
+
+    fn reload_inputs(
+        &mut self,
+        wanted: Vec<PlannedInput>,
+        report: &mut ReloadReport,
+    ) -> Result<(), String> {
+        let mut old = std::mem::take(&mut self.inputs);
+        let mut start = Vec::new();
+        for planned in wanted {
+            match old.iter().position(|s| s.planned.name == planned.name) {
+                Some(place) if old[place].planned.content == planned.content => {
+                    self.inputs.push(old.remove(place));
+                }
+                Some(_) => {
+                    report.changed.push(planned.name.clone());
+                    start.push(planned);
+                }
+                None => {
+                    report.added.push(planned.name.clone());
+                    start.push(planned);
+                }
+            }
+        }
+        for source in &old {
+            source.stop.raise();
+        }
+        let ended: Vec<_> = old.iter().map(|s| s.planned.name.clone()).collect();
+        let deadline = Instant::now() + self.stop_timeout;
+        for stuck in self.roster.wait_over(&ended, deadline) {
+            tracing::error!("reload: {stuck} does not end");
+        }
+        let gone = ended.iter().filter(|name| !report.changed.contains(name));
+        report.removed.extend(gone.cloned());
+        let names: Vec<_> = start.iter().map(|planned| planned.name.clone()).collect();
+        for planned in start {
+            self.start_input(planned)?;
+        }
+        self.roster.wait_started(&names)
+    }
+
+    /// Stops everything, within the configured time and a second.
+    pub fn stop(&mut self) -> StopReport {
+        let deadline = Instant::now() + self.stop_timeout;
+        let mut report = StopReport::default();
+        for input in &self.inputs {
+            input.stop.raise();
+        }
+        let inputs: Vec<_> = self.inputs.iter().map(|s| s.planned.name.clone()).collect();
+        self.end(&inputs, deadline, &mut report);
+        for filter in &self.filters {
+            filter.queue.close();
+        }
+        let filters: Vec<_> = self.filters.iter().map(|c| c.planned.name.clone()).collect();
+        self.end(&filters, deadline, &mut report);
+        for output in &self.outputs {
+            output.stop.raise();
+            output.queue.close();
+        }
+        let outputs: Vec<_> = self.outputs.iter().map(|c| c.planned.name.clone()).collect();
+        self.end(&outputs, deadline, &mut report);
+        self.inputs.clear();
+        self.filters.clear();
+        self.outputs.clear();
+        report
+    }
+
+    /// Waits for threads to end, and aborts everything if they do not.
+    fn end(&self, names: &[Arc<str>], deadline: Instant, report: &mut StopReport) {
+        if self.roster.wait_over(names, deadline).is_empty() {
+            return;
+        }
+        if !report.aborted {
+            report.aborted = true;
+            self.abort.raise();
+            let filters = self.filters.iter().map(|c| &c.queue);
+            let outputs = self.outputs.iter().map(|c| &c.queue);
+            filters.chain(outputs).for_each(|queue| queue.abort());
+        }
+        let stuck = self.roster.wait_over(names, Instant::now() + AFTER_ABORT);
+        report.stuck.extend(stuck);
+    }
+}
+
+impl Drop for Topology {
+    fn drop(&mut self) {
+        if !self.inputs.is_empty() || !self.outputs.is_empty() || !self.filters.is_empty() {
+            self.stop();
+        }
+    }
+}
+
+fn memory_queue(wants: &crate::config::Wants) -> Arc<Queue> {
+    Arc::new(Queue::new(wants.queue.max_bytes, wants.queue.when_full.into()))
+}
+
+fn consumer_report(
+    kind: &'static str,
+    name: &Arc<str>,
+    stats: &Stats,
+    queue: &Queue,
+) -> PluginReport {
+    let (deliveries, bytes) = queue.depth();
+    let mut stats = stats.all();
+    stats.push(("InChanLength".to_owned(), deliveries as u64));
+    stats.push(("InChanBytes".to_owned(), bytes as u64));
+    stats.push(("InChanMaxBytes".to_owned(), queue.max_bytes() as u64));
+    stats.push(("QueueDropCount".to_owned(), queue.dropped()));
+    PluginReport {
+        kind,
+        name: name.clone(),
+        stats,
+    }
+}
+
+/// What happens when a plugin fails for good.
+struct Leaving {
+    name: Arc<str>,
+    can_exit: bool,
+    queue: Option<Arc<Queue>>,
+    router: Arc<Router>,
+    globals: Arc<Globals>,
+    roster: Roster,
+}
+
+impl Leaving {
+    fn leave(&self, reason: &str) {
+        if !self.can_exit {
+            self.roster.fatal(format!("[{}] {reason}", self.name));
+            return;
+        }
+        self.router.change(|routes| routes.retain(|route| route.name != self.name));
+        if let Some(queue) = &self.queue {
+            queue.close();
+            while let crate::flow::Pop::Delivery(delivery) = queue.pop(None) {
+                delivery.refuse();
+            }
+        }
+        let message = Message {
+            uuid: Some(UuidSource::new().next_uuid()),
+            timestamp: Some(now_nanos()),
+            kind: Some("heka.terminated".into()),
+            logger: Some("hekad".into()),
+            severity: Some(crate::message::SEVERITY_DEFAULT),
+            payload: Some(reason.to_owned().into()),
+            pid: Some(self.globals.pid),
+            hostname: Some(self.globals.hostname.clone()),
+            fields: vec![Field::string("plugin", self.name.to_string(), "")],
+            ..Message::default()
+        };
+        self.router.inject(&self.name, vec![message.into()], &mut Default::default());
+    }
+}
