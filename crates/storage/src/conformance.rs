@@ -38,8 +38,11 @@ impl<S: Append + Select + SelectChunks + LabelQueries + SelectExemplars + Metada
 {
 }
 
+/// A case: gets an empty store, panics where a contract is broken.
+pub type Case = fn(&dyn Store);
+
 /// The cases by name.
-pub const CASES: &[(&str, fn(&dyn Store))] = &[
+pub const CASES: &[(&str, Case)] = &[
     ("floats_come_back_bit_by_bit", floats_come_back_bit_by_bit),
     (
         "histograms_of_every_kind_come_back",
@@ -425,7 +428,8 @@ fn fill_matrix(store: &dyn Store) {
 fn matchers_find_the_right_series(store: &dyn Store) {
     fill_matrix(store);
     use MatchOp::{Equal, NotEqual, NotRegex, Regex};
-    let cases: &[(&[(MatchOp, &str, &str)], usize)] = &[
+    type Condition = (MatchOp, &'static str, &'static str);
+    let cases: &[(&[Condition], usize)] = &[
         (&[(Equal, "job", "api")], 2),
         (&[(Equal, "job", "")], 2),
         (&[(NotEqual, "job", "")], 4),
