@@ -1,0 +1,343 @@
+//! The answer of a query, written piece by piece.
+//!
+//! A large answer is never held as text as a whole: [`AnswerWriter::fill`] writes on from where it
+//! stopped until a piece is full, so the text in memory stays near one piece however many points
+//! there are, and whoever sends it can go slowly.
+
+use headwater_model::{Labels, SeriesColumns, Timestamp};
+use headwater_query::{Answer, InstantSample, Point, QueryStats, RangeSeries, Value};
+
+use super::histogram::push_histogram;
+use super::stats::{StatsDetail, push_stats};
+use super::text::{push_labels, push_list, push_string, push_time, push_value};
+
+/// Writes one answer. Points are the unit: a piece exceeds its size by at most one point, or by
+/// the labels of one series.
+#[derive(Debug)]
+pub(crate) struct AnswerWriter {
+    kind: &'static str,
+    rest: Rest,
+    tail: Tail,
+    begun: bool,
+    done: bool,
+}
+
+/// What of the result was not written yet.
+#[derive(Debug)]
+enum Rest {
+    /// A scalar or a string: its time and value, written already.
+    Single(Option<String>),
+    Vector {
+        samples: std::vec::IntoIter<InstantSample>,
+        first: bool,
+    },
+    Matrix {
+        series: std::vec::IntoIter<RangeSeries>,
+        current: Option<Matrix>,
+        first: bool,
+    },
+}
+
+/// A series of a matrix and how far it was written: first the floats, then the histograms.
+#[derive(Debug)]
+struct Matrix {
+    columns: SeriesColumns,
+    floats: usize,
+    histograms: usize,
+}
+
+#[derive(Debug)]
+struct Tail {
+    stats: Option<(QueryStats, StatsDetail)>,
+    warnings: Vec<String>,
+    infos: Vec<String>,
+}
+
+impl AnswerWriter {
+    /// A writer at its beginning; `detail` says whether statistics are wanted.
+    pub(crate) fn new(answer: Answer, detail: Option<StatsDetail>) -> Self {
+        let stats = answer.stats;
+        Self {
+            kind: answer.value.kind(),
+            rest: Rest::new(answer.value),
+            tail: Tail {
+                stats: detail.map(|detail| (stats, detail)),
+                warnings: answer.warnings,
+                infos: answer.infos,
+            },
+            begun: false,
+            done: false,
+        }
+    }
+
+    /// Whether everything was written.
+    pub(crate) const fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Appends until `out` holds about `size` bytes or the answer is complete.
+    pub(crate) fn fill(&mut self, out: &mut String, size: usize) {
+        if !self.begun {
+            self.begun = true;
+            out.push_str("{\"status\":\"success\",\"data\":{\"resultType\":\"");
+            out.push_str(self.kind);
+            out.push_str("\",\"result\":[");
+        }
+        while !self.done && out.len() < size {
+            if !self.rest.push_next(out) {
+                out.push(']');
+                self.tail.push(out);
+                self.done = true;
+            }
+        }
+    }
+}
+
+impl Tail {
+    fn push(&self, out: &mut String) {
+        if let Some((stats, detail)) = &self.stats {
+            out.push_str(",\"stats\":");
+            push_stats(out, stats, *detail);
+        }
+        out.push('}');
+        push_list(out, "warnings", &self.warnings);
+        push_list(out, "infos", &self.infos);
+        out.push('}');
+    }
+}
+
+impl Rest {
+    fn new(value: Value) -> Self {
+        match value {
+            Value::Scalar { time, value } => Self::single(time, |out| push_value(out, value)),
+            Value::String { time, value } => Self::single(time, |out| push_string(out, &value)),
+            Value::Vector(samples) => Self::Vector {
+                samples: samples.into_iter(),
+                first: true,
+            },
+            Value::Matrix(series) => Self::Matrix {
+                series: series.into_iter(),
+                current: None,
+                first: true,
+            },
+        }
+    }
+
+    fn single(time: Timestamp, write_value: impl FnOnce(&mut String)) -> Self {
+        let mut out = String::new();
+        push_time(&mut out, time);
+        out.push(',');
+        write_value(&mut out);
+        Self::Single(Some(out))
+    }
+
+    /// Writes one unit; answers false if there was none left.
+    fn push_next(&mut self, out: &mut String) -> bool {
+        match self {
+            Self::Single(text) => text.take().map(|text| out.push_str(&text)).is_some(),
+            Self::Vector { samples, first } => match samples.next() {
+                Some(sample) => {
+                    push_comma(out, first);
+                    push_sample(out, &sample);
+                    true
+                }
+                None => false,
+            },
+            Self::Matrix {
+                series,
+                current,
+                first,
+            } => {
+                if current.is_none() {
+                    let Some(next) = series.next() else {
+                        return false;
+                    };
+                    push_comma(out, first);
+                    *current = Some(Matrix::begin(out, next));
+                }
+                if current.as_mut().is_some_and(|matrix| !matrix.push_next(out)) {
+                    *current = None;
+                }
+                true
+            }
+        }
+    }
+}
+
+impl Matrix {
+    fn begin(out: &mut String, series: RangeSeries) -> Self {
+        push_metric(out, &series.labels);
+        Self {
+            columns: series.columns,
+            floats: 0,
+            histograms: 0,
+        }
+    }
+
+    /// Writes one point, or the end of the series and answers false.
+    fn push_next(&mut self, out: &mut String) -> bool {
+        let (floats, histograms) = (&self.columns.floats, &self.columns.histograms);
+        if let (Some(time), Some(value)) =
+            (floats.times.get(self.floats), floats.values.get(self.floats))
+        {
+            out.push_str(if self.floats == 0 { ",\"values\":[[" } else { ",[" });
+            push_time(out, *time);
+            out.push(',');
+            push_value(out, *value);
+            out.push(']');
+            self.floats += 1;
+            return true;
+        }
+        if self.histograms == 0 && self.floats > 0 {
+            out.push(']');
+        }
+        if let Some(time) = histograms.times().get(self.histograms) {
+            let opening = ",\"histograms\":[[";
+            out.push_str(if self.histograms == 0 { opening } else { ",[" });
+            push_time(out, *time);
+            out.push(',');
+            push_histogram(out, &histograms.get(self.histograms).to_float());
+            out.push(']');
+            self.histograms += 1;
+            return true;
+        }
+        out.push_str(if self.histograms > 0 { "]}" } else { "}" });
+        false
+    }
+}
+
+fn push_comma(out: &mut String, first: &mut bool) {
+    if !*first {
+        out.push(',');
+    }
+    *first = false;
+}
+
+/// Opens an object with its member `metric`.
+fn push_metric(out: &mut String, labels: &Labels) {
+    out.push_str("{\"metric\":");
+    push_labels(out, labels);
+}
+
+fn push_sample(out: &mut String, sample: &InstantSample) {
+    push_metric(out, &sample.labels);
+    out.push_str(match sample.point {
+        Point::Float(_) => ",\"value\":[",
+        Point::Histogram(_) => ",\"histogram\":[",
+    });
+    push_time(out, sample.time);
+    out.push(',');
+    match &sample.point {
+        Point::Float(value) => push_value(out, *value),
+        Point::Histogram(histogram) => push_histogram(out, histogram),
+    }
+    out.push_str("]}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use headwater_model::FloatHistogram;
+
+    use super::*;
+
+    /// The whole text, and the same again in pieces of a few bytes.
+    fn written(value: Value) -> String {
+        let answer = Answer {
+            value,
+            ..Answer::default()
+        };
+        let mut whole = String::new();
+        AnswerWriter::new(answer.clone(), None).fill(&mut whole, usize::MAX);
+        let (mut writer, mut pieces) = (AnswerWriter::new(answer, None), String::new());
+        while !writer.is_done() {
+            let mut piece = String::new();
+            writer.fill(&mut piece, 3);
+            pieces.push_str(&piece);
+        }
+        assert_eq!(whole, pieces);
+        serde_json::from_str::<serde_json::Value>(&whole).expect("valid JSON");
+        let data = whole.strip_prefix("{\"status\":\"success\",\"data\":{\"resultType\":");
+        data.and_then(|data| data.strip_suffix("}}")).unwrap_or(&whole).to_owned()
+    }
+
+    fn labels() -> Labels {
+        Labels::from_pairs([("__name__", "m"), ("a", "b")])
+    }
+
+    #[test]
+    fn single_values() {
+        let scalar = Value::Scalar { time: 1500, value: 2.5 };
+        assert_eq!(written(scalar), r#""scalar","result":[1.500,"2.5"]"#);
+        let string = Value::String { time: 0, value: "a\"".into() };
+        assert_eq!(written(string), r#""string","result":[0,"a\""]"#);
+    }
+
+    #[test]
+    fn vectors() {
+        assert_eq!(written(Value::default()), r#""vector","result":[]"#);
+        let sample = |point| InstantSample {
+            labels: labels(),
+            time: 1000,
+            point,
+        };
+        let histogram = Point::Histogram(Arc::new(FloatHistogram::default()));
+        assert_eq!(
+            written(Value::Vector(vec![sample(Point::Float(1.0)), sample(histogram)])),
+            concat!(
+                r#""vector","result":[{"metric":{"__name__":"m","a":"b"},"value":[1,"1"]},"#,
+                r#"{"metric":{"__name__":"m","a":"b"},"histogram":[1,{"count":"0","sum":"0"}]}]"#
+            )
+        );
+    }
+
+    #[test]
+    fn matrices_with_floats_histograms_both_and_neither() {
+        let series = |floats: bool, histograms: bool| {
+            let mut columns = SeriesColumns::default();
+            if floats {
+                columns.floats.push(1000, 1.0);
+                columns.floats.push(2000, 2.0);
+            }
+            if histograms {
+                columns.histograms.push_float(1500, FloatHistogram::default(), 0);
+            }
+            RangeSeries {
+                labels: Labels::empty(),
+                columns,
+            }
+        };
+        let matrix = vec![
+            series(true, false),
+            series(false, true),
+            series(true, true),
+            series(false, false),
+        ];
+        let histograms = r#""histograms":[[1.500,{"count":"0","sum":"0"}]]"#;
+        let floats = r#""values":[[1,"1"],[2,"2"]]"#;
+        assert_eq!(
+            written(Value::Matrix(matrix)),
+            format!(
+                concat!(
+                    r#""matrix","result":[{{"metric":{{}},{f}}},{{"metric":{{}},{h}}},"#,
+                    r#"{{"metric":{{}},{f},{h}}},{{"metric":{{}}}}]"#
+                ),
+                f = floats,
+                h = histograms
+            )
+        );
+    }
+
+    #[test]
+    fn warnings_come_last() {
+        let answer = Answer {
+            warnings: vec!["w".into()],
+            infos: vec!["i".into()],
+            ..Answer::default()
+        };
+        let mut out = String::new();
+        AnswerWriter::new(answer, Some(StatsDetail::Totals)).fill(&mut out, usize::MAX);
+        assert!(out.ends_with(r#""peakSamples":0}}},"warnings":["w"],"infos":["i"]}"#), "{out}");
+    }
+}

@@ -1,0 +1,195 @@
+//! Strings, numbers and times in JSON.
+
+use headwater_model::number::push_float;
+use headwater_model::{Labels, Timestamp};
+
+/// Whole numbers below this print without an exponent and are exact in a float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Appends a quoted string. Control characters are escaped, and so are U+2028 and U+2029, which
+/// JavaScript before 2019 took for ends of lines.
+pub(crate) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut plain_from = 0;
+    for (at, c) in text.char_indices() {
+        if let Some(escape) = escape_of(c) {
+            out.push_str(&text[plain_from..at]);
+            push_escape(out, escape);
+            plain_from = at + c.len_utf8();
+        }
+    }
+    out.push_str(&text[plain_from..]);
+    out.push('"');
+}
+
+enum Escape {
+    Letter(char),
+    Code(u32),
+}
+
+fn escape_of(c: char) -> Option<Escape> {
+    Some(match c {
+        '"' | '\\' => Escape::Letter(c),
+        '\n' => Escape::Letter('n'),
+        '\r' => Escape::Letter('r'),
+        '\t' => Escape::Letter('t'),
+        '\0'..='\x1f' | '\u{2028}' | '\u{2029}' => Escape::Code(u32::from(c)),
+        _ => return None,
+    })
+}
+
+fn push_escape(out: &mut String, escape: Escape) {
+    out.push('\\');
+    match escape {
+        Escape::Letter(letter) => out.push(letter),
+        Escape::Code(code) => {
+            out.push('u');
+            for shift in [12, 8, 4, 0] {
+                let digit = char::from_digit(code >> shift & 0xf, 16);
+                out.push(digit.unwrap_or('0'));
+            }
+        }
+    }
+}
+
+/// Appends a float as a quoted string. Whole numbers, the most frequent values by far, skip the
+/// general formatting.
+pub(crate) fn push_value(out: &mut String, value: f64) {
+    out.push('"');
+    if value.trunc() == value && value.abs() < EXACT && !(value == 0.0 && value.is_sign_negative())
+    {
+        push_integer(out, value as i64);
+    } else {
+        push_float(out, value);
+    }
+    out.push('"');
+}
+
+/// Appends a number without quotes, as JSON numbers are; what JSON cannot say becomes 0.
+pub(crate) fn push_number(out: &mut String, value: f64) {
+    push_float(out, if value.is_finite() { value } else { 0.0 });
+}
+
+/// Appends milliseconds as seconds, with three decimals unless they are whole.
+pub(crate) fn push_time(out: &mut String, time: Timestamp) {
+    if time < 0 {
+        out.push('-');
+    }
+    let millis = time.unsigned_abs();
+    push_unsigned(out, millis / 1000);
+    let fraction = millis % 1000;
+    if fraction != 0 {
+        out.push('.');
+        for power in [100, 10, 1] {
+            out.push(digit(fraction / power));
+        }
+    }
+}
+
+/// Appends a whole number.
+pub(crate) fn push_integer(out: &mut String, value: i64) {
+    if value < 0 {
+        out.push('-');
+    }
+    push_unsigned(out, value.unsigned_abs());
+}
+
+/// Appends a whole number that is not negative.
+pub(crate) fn push_unsigned(out: &mut String, mut value: u64) {
+    let mut buffer = [0u8; 20];
+    let mut from = buffer.len();
+    loop {
+        from -= 1;
+        buffer[from] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    for byte in &buffer[from..] {
+        out.push(char::from(*byte));
+    }
+}
+
+fn digit(value: u64) -> char {
+    char::from(b'0' + (value % 10) as u8)
+}
+
+/// Appends `{"a":"b"}`.
+pub(crate) fn push_labels(out: &mut String, labels: &Labels) {
+    out.push('{');
+    for (at, (name, value)) in labels.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        push_string(out, name);
+        out.push(':');
+        push_string(out, value);
+    }
+    out.push('}');
+}
+
+/// Appends `,"name":["a","b"]`, or nothing if there is no text.
+pub(crate) fn push_list(out: &mut String, name: &str, texts: &[String]) {
+    if texts.is_empty() {
+        return;
+    }
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":[");
+    for (at, text) in texts.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        push_string(out, text);
+    }
+    out.push(']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut String)) -> String {
+        let mut out = String::new();
+        write(&mut out);
+        out
+    }
+
+    #[test]
+    fn strings() {
+        let text = "a\"b\\c\n\u{1}é\u{2028}";
+        let json = written(|out| push_string(out, text));
+        assert_eq!(json, "\"a\\\"b\\\\c\\n\\u0001é\\u2028\"");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
+
+    #[test]
+    fn values() {
+        for (value, json) in [
+            (0.0, "\"0\""),
+            (-0.0, "\"-0\""),
+            (-12.0, "\"-12\""),
+            (1.25, "\"1.25\""),
+            (9_007_199_254_740_993.0, "\"9007199254740992\""),
+            (1e21, "\"1e+21\""),
+            (f64::NAN, "\"NaN\""),
+            (f64::INFINITY, "\"+Inf\""),
+        ] {
+            assert_eq!(written(|out| push_value(out, value)), json);
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (millis, json) in [
+            (1_795_144_602_000, "1795144602"),
+            (1_795_144_602_500, "1795144602.500"),
+            (7, "0.007"),
+            (-1_001, "-1.001"),
+            (i64::MIN, "-9223372036854775.808"),
+        ] {
+            assert_eq!(written(|out| push_time(out, millis)), json);
+        }
+    }
+}

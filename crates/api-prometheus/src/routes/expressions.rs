@@ -1,0 +1,24 @@
+//! `/api/v1/format_query` and `/api/v1/parse_query`.
+
+use axum::extract::State;
+use axum::response::Response;
+use headwater_promql::{Expr, parse, prettify, to_json};
+
+use crate::error::ApiError;
+use crate::form::Form;
+use crate::json::envelope::success;
+use crate::state::Api;
+
+/// The expression, laid out for people.
+pub(crate) async fn format(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
+    Ok(success(&prettify(&parsed(&api, &form)?)))
+}
+
+/// The syntax tree.
+pub(crate) async fn tree(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
+    Ok(success(&to_json(&parsed(&api, &form)?)))
+}
+
+fn parsed(api: &Api, form: &Form) -> Result<Expr, ApiError> {
+    parse(form.first("query"), api.parts.syntax).map_err(|error| ApiError::parameter("query", error))
+}

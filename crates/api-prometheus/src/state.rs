@@ -1,0 +1,55 @@
+//! What all routes share.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::error::{ApiError, ErrorType};
+use crate::parts::{Parts, Phase};
+
+/// The parts, and the bound on work that does not run on the engine's own threads.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) parts: Arc<Parts>,
+    reads: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let reads = Arc::new(Semaphore::new(parts.settings.concurrent_reads.max(1)));
+        Self {
+            parts: Arc::new(parts),
+            reads,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.parts.server.phase()
+    }
+
+    /// Runs a read on a thread that may be busy or wait: label questions walk over indexes for as
+    /// long as it takes, and other requests must not stand behind them.
+    ///
+    /// # Errors
+    /// Those of the read, or the read panicked.
+    pub(crate) async fn read<T, F>(
+        &self,
+        work: impl FnOnce(Arc<Parts>) -> F + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let permit = self.reads.clone().acquire_owned().await;
+        let (parts, handle) = (self.parts.clone(), Handle::current());
+        let task = tokio::task::spawn_blocking(move || {
+            // Held until the work has ended, also where the caller has gone by then.
+            let _permit = permit;
+            handle.block_on(work(parts))
+        });
+        task.await
+            .map_err(|error| ApiError::new(ErrorType::Internal, format!("the read failed: {error}")))?
+    }
+}
