@@ -1,0 +1,230 @@
+//! The store: a head, its log and blocks behind one handle.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use headwater_env::{Env, File, FilesExt, OpenMode};
+use headwater_storage::Result;
+use headwater_wal::{DamagePolicy, repair_segment};
+
+use crate::error;
+use crate::head::{Bounds, Head};
+use crate::log::{self, Log};
+use crate::options::{Builder, Options};
+use crate::replay::{Report, replay};
+use crate::stats::Stats;
+
+/// A time series database in a directory.
+///
+/// Clones share the store; it is closed with [`Db::close`] or when the last
+/// clone is gone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) head: Arc<Head>,
+    pub(crate) log: Log,
+    pub(crate) env: Env,
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    closed: AtomicBool,
+    damage: Vec<String>,
+    /// Held for its lock: the directory belongs to one process.
+    _lock: Box<dyn File>,
+}
+
+impl Db {
+    /// Opens the store in `dir` with default settings; the directory is made
+    /// if missing.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Db> {
+        Db::builder(dir).open()
+    }
+
+    /// Settings for opening a store.
+    pub fn builder(dir: impl AsRef<Path>) -> Builder {
+        Builder::new(dir.as_ref())
+    }
+
+    pub(crate) fn open_with(builder: Builder) -> Result<Db> {
+        let Builder { dir, options, env } = builder;
+        env.files.create_dir_durable(&dir).map_err(error::file)?;
+        let lock = lock(&env, &dir)?;
+        let head = Head::new(Bounds {
+            chunk_range: options.block_range.max(1),
+            max_series: options.max_series,
+            max_exemplars: options.max_exemplars,
+        });
+        let started = env.clock.monotonic();
+        let log_dir = log::dir(&dir);
+        let report = replay(&head, &env.files, &log_dir, options.replay_threads)?;
+        let took = env.clock.monotonic().saturating_sub(started);
+        tell(&report, took);
+        repair(&env, &report)?;
+        let log = Log::open(Arc::clone(&env.files), &dir, &options)?;
+        let inner = Inner {
+            head: Arc::new(head),
+            log,
+            env,
+            dir,
+            options,
+            closed: AtomicBool::new(false),
+            damage: describe(&report),
+            _lock: lock,
+        };
+        Ok(Db {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The directory of the store.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// What could not be read when the store was opened, for people.
+    pub fn damage(&self) -> &[String] {
+        &self.inner.damage
+    }
+
+    /// Makes everything committed so far durable.
+    ///
+    /// # Errors
+    /// The log could not be synced.
+    pub fn sync(&self) -> Result<()> {
+        self.inner.log.wal.sync().map_err(error::log)
+    }
+
+    /// Syncs and refuses batches from now on. Queries go on working until
+    /// the last clone is gone, which also frees the directory.
+    ///
+    /// # Errors
+    /// The log could not be synced.
+    pub fn close(&self) -> Result<()> {
+        self.inner.closed.store(true, Ordering::Release);
+        let _order = self.inner.head.order.lock();
+        self.inner.log.wal.close().map_err(error::log)
+    }
+
+    /// A picture of the store.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn stats(&self) -> Result<Stats> {
+        let Inner { head, log, .. } = &*self.inner;
+        let counters = &head.counters;
+        let segments = log.wal.segments().map_err(error::log)?;
+        let times = head.times.range();
+        let index = head.index.read();
+        Ok(Stats {
+            series: head.series_count().into(),
+            series_created: counters.series_created.get(),
+            series_removed: counters.series_removed.get(),
+            series_refused: counters.series_refused.get(),
+            floats_appended: counters.floats_appended.get(),
+            histograms_appended: counters.histograms_appended.get(),
+            exemplars_appended: counters.exemplars_appended.get(),
+            out_of_order: counters.out_of_order.get(),
+            out_of_bounds: counters.out_of_bounds.get(),
+            duplicates: counters.duplicates.get(),
+            min_time: times.map(|t| t.start),
+            max_time: times.map(|t| t.end),
+            chunks: head.chunk_count(),
+            label_pairs: index.names().map(|(_, values)| values.len() as u64).sum(),
+            log_first_segment: segments.first().copied().unwrap_or(0),
+            log_segment: segments.last().copied().unwrap_or(0),
+            log_bytes: log.wal.size().map_err(error::log)?,
+            blocks: 0,
+            block_bytes: 0,
+        })
+    }
+}
+
+impl Inner {
+    /// An error if the store takes no batches any more.
+    pub(crate) fn writable(&self) -> Result<()> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(error::closed()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner")
+            .field("dir", &self.dir)
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock(env: &Env, dir: &Path) -> Result<Box<dyn File>> {
+    let path = dir.join("lock");
+    let file = env
+        .files
+        .open(&path, OpenMode::Write)
+        .map_err(error::file)?;
+    match file.try_lock().map_err(error::file)? {
+        true => Ok(file),
+        false => Err(error::locked(dir)),
+    }
+}
+
+/// Rewrites damaged segments, so that Prometheus can read the log as well.
+fn repair(env: &Env, report: &Report) -> Result<()> {
+    let mut done = std::collections::HashSet::new();
+    for (dir, damage) in &report.damage {
+        if done.insert((dir, damage.segment)) {
+            let framing = headwater_wal::Framing::Pages(headwater_wal::Compression::Snappy);
+            repair_segment(&env.files, dir, framing, DamagePolicy::Skip, damage.segment)
+                .map_err(error::log)?;
+        }
+    }
+    Ok(())
+}
+
+fn tell(report: &Report, took: std::time::Duration) {
+    tracing::info!(
+        records = report.records,
+        samples = report.samples,
+        took_ms = took.as_millis() as u64,
+        "log replayed"
+    );
+    for line in describe(report) {
+        tracing::warn!("{line}");
+    }
+}
+
+/// What a replay has to complain about.
+fn describe(report: &Report) -> Vec<String> {
+    let counted = [
+        (
+            report.unknown_series,
+            "entries of series that the log does not introduce",
+        ),
+        (report.bad_records, "records whose end cannot be read"),
+        (
+            report.unknown_records,
+            "records of types that are not known here",
+        ),
+        (
+            report.refused_series,
+            "series beyond the limit on their number",
+        ),
+    ];
+    let counted = counted
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("log: {count} {what} were left out"));
+    let damaged = report
+        .damage
+        .iter()
+        .map(|(dir, damage)| format!("log {}: {damage}", dir.display()));
+    damaged.chain(counted).collect()
+}

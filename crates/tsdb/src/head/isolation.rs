@@ -1,0 +1,150 @@
+//! Readers see batches whole or not at all.
+//!
+//! Commits are numbered and follow one another. A reader remembers the last
+//! number that was complete when it began, and each series remembers at which
+//! time the samples of its latest commits begin: what a reader must not see
+//! is a tail of the series, cut off by time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use headwater_model::Timestamp;
+use parking_lot::Mutex;
+
+/// The number of a commit; 0 is what was there at the start.
+pub(crate) type CommitId = u64;
+
+/// Which commits are complete and which readers are about.
+#[derive(Debug, Default)]
+pub(crate) struct Isolation {
+    completed: AtomicU64,
+    /// Readers by the last commit that they see.
+    readers: Mutex<BTreeMap<CommitId, usize>>,
+}
+
+/// A reader's view. While it lives, series keep what they need for it.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    isolation: Arc<Isolation>,
+    pub(crate) sees: CommitId,
+}
+
+impl Isolation {
+    /// Begins to read.
+    pub(crate) fn snapshot(self: &Arc<Isolation>) -> Snapshot {
+        let mut readers = self.readers.lock();
+        let sees = self.completed.load(Ordering::Acquire);
+        *readers.entry(sees).or_insert(0) += 1;
+        Snapshot {
+            isolation: Arc::clone(self),
+            sees,
+        }
+    }
+
+    /// Begins a commit: its number, and the first number whose traces series
+    /// must keep. Commits are begun and completed one at a time.
+    pub(crate) fn begin(&self) -> (CommitId, CommitId) {
+        let id = self.completed.load(Ordering::Acquire) + 1;
+        (id, self.oldest_reader() + 1)
+    }
+
+    /// Completes the commit: readers that begin from now on see it.
+    pub(crate) fn complete(&self, id: CommitId) {
+        self.completed.store(id, Ordering::Release);
+    }
+
+    /// The last commit that the oldest reader sees, or the last complete one.
+    pub(crate) fn oldest_reader(&self) -> CommitId {
+        let readers = self.readers.lock();
+        let completed = self.completed.load(Ordering::Acquire);
+        readers.keys().next().copied().unwrap_or(completed)
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        let mut readers = self.isolation.readers.lock();
+        if let Some(count) = readers.get_mut(&self.sees) {
+            *count -= 1;
+            if *count == 0 {
+                readers.remove(&self.sees);
+            }
+        }
+    }
+}
+
+/// The latest commits of one series: number and time of the first sample.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    last: Option<(CommitId, Timestamp)>,
+    /// Earlier ones that some reader must not see, oldest first; nearly
+    /// always empty.
+    #[expect(clippy::box_collection, reason = "a series pays 8 bytes, not 24")]
+    earlier: Option<Box<Vec<(CommitId, Timestamp)>>>,
+}
+
+impl Trace {
+    /// Notes that commit `id` has appended a sample at `time`.
+    #[inline]
+    pub(crate) fn note(&mut self, id: CommitId, keep_from: CommitId, time: Timestamp) {
+        match self.last {
+            Some((last, _)) if last == id => return,
+            Some(last) if last.0 >= keep_from => self.keep(last, keep_from),
+            _ => self.earlier = None,
+        }
+        self.last = Some((id, time));
+    }
+
+    #[cold]
+    fn keep(&mut self, last: (CommitId, Timestamp), keep_from: CommitId) {
+        let earlier = self.earlier.get_or_insert_default();
+        earlier.retain(|(id, _)| *id >= keep_from);
+        earlier.push(last);
+    }
+
+    /// The last time that a reader may see: before the first commit that was
+    /// not complete when it began.
+    pub(crate) fn visible_until(&self, sees: CommitId) -> Timestamp {
+        let earlier = self.earlier.iter().flat_map(|e| e.iter());
+        earlier
+            .chain(&self.last)
+            .find(|(id, _)| *id > sees)
+            .map_or(Timestamp::MAX, |(_, time)| time - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_sees_what_was_complete_when_it_began() {
+        let isolation = Arc::new(Isolation::default());
+        let mut trace = Trace::default();
+        let commit = |trace: &mut Trace, time| {
+            let (id, keep) = isolation.begin();
+            trace.note(id, keep, time);
+            trace.note(id, keep, time + 1);
+            id
+        };
+        let first = commit(&mut trace, 10);
+        let during = isolation.snapshot();
+        assert_eq!(trace.visible_until(during.sees), 9);
+        isolation.complete(first);
+        let after = isolation.snapshot();
+        assert_eq!(trace.visible_until(after.sees), Timestamp::MAX);
+
+        for time in [20, 30, 40] {
+            let id = commit(&mut trace, time);
+            isolation.complete(id);
+        }
+        assert_eq!(trace.visible_until(during.sees), 9);
+        assert_eq!(trace.visible_until(after.sees), 19);
+        drop((during, after));
+        let id = commit(&mut trace, 50);
+        isolation.complete(id);
+        assert!(trace.earlier.is_none(), "nobody needs the past any more");
+        assert_eq!(isolation.oldest_reader(), id);
+    }
+}

@@ -1,0 +1,307 @@
+//! The head: the newest samples of all series, in memory.
+//!
+//! `slots` holds the series, `series` is the state of one, `open_chunk` its
+//! growing chunk. `lookup` leads from labels to slots, `index` and `postings`
+//! from matchers. `batch` collects and commits samples, `isolation` decides
+//! what readers see of it, `cursor` reads.
+
+pub(crate) mod batch;
+pub(crate) mod columns;
+pub(crate) mod cursor;
+pub(crate) mod exemplars;
+pub(crate) mod index;
+pub(crate) mod isolation;
+pub(crate) mod lookup;
+pub(crate) mod open_chunk;
+pub(crate) mod postings;
+pub(crate) mod series;
+pub(crate) mod slots;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use hashbrown::HashMap;
+use headwater_model::{Labels, Matcher, Metadata, TimeRange, Timestamp};
+use headwater_storage::{AppendError, SeriesRef};
+use parking_lot::{Mutex, RwLock};
+
+use exemplars::ExemplarRing;
+use index::Index;
+use isolation::{Isolation, Snapshot};
+use lookup::Lookup;
+use slots::{MAX_SERIES, Slots};
+
+use crate::stats::Counters;
+
+/// Bounds of a head.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// Chunks do not cross multiples of this many milliseconds.
+    pub(crate) chunk_range: i64,
+    /// New series beyond this number are refused.
+    pub(crate) max_series: u32,
+    /// Exemplars that are kept.
+    pub(crate) max_exemplars: usize,
+}
+
+/// The newest samples of all series.
+pub(crate) struct Head {
+    pub(crate) slots: Slots,
+    lookup: Lookup,
+    pub(crate) index: RwLock<Index>,
+    pub(crate) isolation: Arc<Isolation>,
+    pub(crate) exemplars: Mutex<ExemplarRing>,
+    /// Metadata is the same for many series: each is kept once.
+    metadata: Mutex<HashSet<Arc<Metadata>>>,
+    pub(crate) times: Times,
+    /// The number that the log will know the next new series by.
+    next_log_ref: AtomicU64,
+    next_batch: AtomicU32,
+    series: AtomicU32,
+    pub(crate) bounds: Bounds,
+    /// Commits follow one another: the log, and what readers see, are in
+    /// the same order.
+    pub(crate) order: Mutex<()>,
+    /// Series that are gone from the head but may still be named in the log:
+    /// their number there and the last segment that may name it.
+    pub(crate) departed: Mutex<HashMap<u64, u64>>,
+    pub(crate) counters: Counters,
+}
+
+/// The span of time that the head covers.
+#[derive(Debug)]
+pub(crate) struct Times {
+    min: AtomicI64,
+    max: AtomicI64,
+    /// Samples before this belong to blocks.
+    min_valid: AtomicI64,
+}
+
+impl Times {
+    fn new() -> Times {
+        Times {
+            min: AtomicI64::new(Timestamp::MAX),
+            max: AtomicI64::new(Timestamp::MIN),
+            min_valid: AtomicI64::new(Timestamp::MIN),
+        }
+    }
+
+    /// First and last time, or `None` while there are no samples.
+    pub(crate) fn range(&self) -> Option<TimeRange> {
+        let range = TimeRange::new(
+            self.min.load(Ordering::Acquire),
+            self.max.load(Ordering::Acquire),
+        );
+        (!range.is_empty()).then_some(range)
+    }
+
+    pub(crate) fn cover(&self, range: TimeRange) {
+        if !range.is_empty() {
+            self.min.fetch_min(range.start, Ordering::AcqRel);
+            self.max.fetch_max(range.end, Ordering::AcqRel);
+        }
+    }
+
+    /// Everything before `time` has left the head.
+    pub(crate) fn truncate(&self, time: Timestamp) {
+        self.min_valid.fetch_max(time, Ordering::AcqRel);
+        if self.range().is_some() {
+            self.min.fetch_max(time, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn min_valid(&self) -> Timestamp {
+        self.min_valid.load(Ordering::Acquire)
+    }
+
+    /// The oldest time that may be appended: half a block range behind the
+    /// newest, so that a block is complete some time after it is full.
+    fn oldest_accepted(&self, chunk_range: i64) -> Timestamp {
+        let newest = self.max.load(Ordering::Acquire);
+        self.min_valid().max(newest.saturating_sub(chunk_range / 2))
+    }
+}
+
+impl Head {
+    pub(crate) fn new(bounds: Bounds) -> Head {
+        Head {
+            slots: Slots::new(),
+            lookup: Lookup::new(),
+            index: RwLock::default(),
+            isolation: Arc::default(),
+            exemplars: Mutex::new(ExemplarRing::new(bounds.max_exemplars)),
+            metadata: Mutex::default(),
+            times: Times::new(),
+            next_log_ref: AtomicU64::new(1),
+            next_batch: AtomicU32::new(1),
+            series: AtomicU32::new(0),
+            bounds: Bounds {
+                max_series: bounds.max_series.min(MAX_SERIES),
+                ..bounds
+            },
+            order: Mutex::new(()),
+            departed: Mutex::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The slot of the series with these labels, made if it is new. `log_ref`
+    /// is what the log calls it, if the log was there first.
+    pub(crate) fn get_or_create(
+        &self,
+        labels: &Labels,
+        log_ref: Option<u64>,
+    ) -> Result<u32, AppendError> {
+        if let Some(slot) = self.lookup.find(&self.slots, labels) {
+            return Ok(slot);
+        }
+        let mut stripe = self.lookup.lock(&self.slots, labels);
+        if let Some(slot) = stripe.find(labels) {
+            return Ok(slot);
+        }
+        let slot = self.vacant_slot()?;
+        if let Some(cell) = self.slots.get(slot) {
+            let number =
+                log_ref.unwrap_or_else(|| self.next_log_ref.fetch_add(1, Ordering::Relaxed));
+            cell.lock().begin(labels.clone(), number, log_ref.is_some());
+        }
+        stripe.insert(labels, slot);
+        drop(stripe);
+        self.index.write().insert(slot, labels);
+        self.series.fetch_add(1, Ordering::Relaxed);
+        self.counters.series_created.add(1);
+        Ok(slot)
+    }
+
+    fn vacant_slot(&self) -> Result<u32, AppendError> {
+        let limit = self.bounds.max_series;
+        let full = || AppendError::SeriesLimit(format!("the head holds {limit} series already"));
+        if self.series_count() >= limit {
+            self.counters.series_refused.add(1);
+            return Err(full());
+        }
+        let oldest = self.isolation.oldest_reader();
+        self.slots.allocate(oldest).ok_or_else(full)
+    }
+
+    /// The reference of the series in `slot`.
+    pub(crate) fn reference(&self, slot: u32) -> Option<SeriesRef> {
+        let generation = self.slots.get(slot)?.lock().generation;
+        Some(slots::join(slot, generation))
+    }
+
+    pub(crate) fn series_count(&self) -> u32 {
+        self.series.load(Ordering::Relaxed)
+    }
+
+    /// Chunks of all series, growing ones included.
+    pub(crate) fn chunk_count(&self) -> u64 {
+        let count = |slot| {
+            self.slots.get(slot).map_or(0, |cell| {
+                let series = cell.lock();
+                series.closed.len() + usize::from(series.open.growing.count() > 0)
+            })
+        };
+        (0..self.slots.len()).map(count).sum::<usize>() as u64
+    }
+
+    /// The log knows numbers up to `log_ref`: new ones lie above.
+    pub(crate) fn reserve_log_refs(&self, log_ref: u64) {
+        self.next_log_ref
+            .fetch_max(log_ref.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// A number for a batch, never 0.
+    pub(crate) fn batch_number(&self) -> u32 {
+        loop {
+            match self.next_batch.fetch_add(1, Ordering::Relaxed) {
+                0 => {}
+                number => return number,
+            }
+        }
+    }
+
+    pub(crate) fn oldest_accepted(&self) -> Timestamp {
+        self.times.oldest_accepted(self.bounds.chunk_range)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.isolation.snapshot()
+    }
+
+    /// The slots of the series that fulfil all matchers.
+    pub(crate) fn matching(&self, matchers: &[Matcher]) -> Vec<u32> {
+        self.index.read().matching(matchers).iter().collect()
+    }
+
+    /// The one copy of this metadata.
+    pub(crate) fn intern_metadata(&self, metadata: &Metadata) -> Arc<Metadata> {
+        let mut known = self.metadata.lock();
+        if let Some(found) = known.get(metadata) {
+            return Arc::clone(found);
+        }
+        let new = Arc::new(metadata.clone());
+        known.insert(Arc::clone(&new));
+        new
+    }
+
+    /// Forgets samples before `time`, and series that have none left.
+    /// `segment` is the last log segment that may name those series. Says how
+    /// many series are gone.
+    pub(crate) fn truncate_before(&self, time: Timestamp, segment: u64) -> usize {
+        self.times.truncate(time);
+        let mut gone = 0;
+        for slot in 0..self.slots.len() {
+            if self.truncate_series(slot, time) {
+                gone += usize::from(self.forget(slot, segment));
+            }
+        }
+        let mut metadata = self.metadata.lock();
+        metadata.retain(|shared| Arc::strong_count(shared) > 1);
+        gone
+    }
+
+    /// Says whether the series could be forgotten.
+    fn truncate_series(&self, slot: u32, time: Timestamp) -> bool {
+        let Some(cell) = self.slots.get(slot) else {
+            return false;
+        };
+        let mut series = cell.lock();
+        series.alive && series.truncate_before(time) && series.pending.batch == 0
+    }
+
+    fn forget(&self, slot: u32, segment: u64) -> bool {
+        let Some(cell) = self.slots.get(slot) else {
+            return false;
+        };
+        let labels = cell.lock().labels.clone();
+        let mut stripe = self.lookup.lock(&self.slots, &labels);
+        let mut series = cell.lock();
+        // A batch may have come back to the series in the meantime.
+        if series.pending.batch != 0 || series.times().is_some() {
+            return false;
+        }
+        let log_ref = series.log_ref;
+        series.end();
+        drop(series);
+        stripe.remove(&labels, slot);
+        drop(stripe);
+        self.index.write().remove(slot, &labels);
+        self.departed.lock().insert(log_ref, segment);
+        let (next_commit, _) = self.isolation.begin();
+        self.slots.release(slot, next_commit);
+        self.series.fetch_sub(1, Ordering::Relaxed);
+        self.counters.series_removed.add(1);
+        true
+    }
+}
+
+impl std::fmt::Debug for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Head")
+            .field("series", &self.series_count())
+            .field("times", &self.times)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,303 @@
+//! The chunk of a series that still grows, and when it ends.
+//!
+//! The rules are Prometheus's (`tsdb/head_append.go`): a chunk never crosses a
+//! boundary of the block range; after a quarter of its samples the end is
+//! predicted so that the chunks of a range are of about equal size; twice the
+//! target is the hard limit.
+
+use headwater_blockfmt::{
+    EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, XorAppender,
+};
+use headwater_model::{FloatHistogram, Histogram, Timestamp};
+
+/// Samples that a float chunk should get.
+const FLOATS_TARGET: usize = 120;
+/// A float chunk of this size is full: index and segment readers were built
+/// for chunks of about a kilobyte.
+const FLOATS_MAX_BYTES: usize = 1005;
+/// Bytes that a histogram chunk should get.
+const HISTOGRAM_TARGET_BYTES: usize = 1024;
+/// Samples that a histogram chunk gets before its size counts.
+const HISTOGRAMS_MIN: usize = 10;
+
+/// The growing chunk with its kind of samples.
+#[derive(Debug, Default)]
+pub(crate) enum Growing {
+    #[default]
+    None,
+    Floats(XorAppender),
+    Integer(Box<HistogramAppender>),
+    Float(Box<FloatHistogramAppender>),
+}
+
+/// The growing chunk with its bounds in time.
+#[derive(Debug)]
+pub(crate) struct OpenChunk {
+    pub(crate) growing: Growing,
+    /// Time of the first sample.
+    pub(crate) min_time: Timestamp,
+    /// A sample at this time or later begins a new chunk.
+    end: Timestamp,
+}
+
+/// What an append did beside appending.
+pub(crate) type Finished = Option<EncodedChunk>;
+
+impl Default for OpenChunk {
+    fn default() -> OpenChunk {
+        OpenChunk {
+            growing: Growing::None,
+            min_time: Timestamp::MAX,
+            end: Timestamp::MIN,
+        }
+    }
+}
+
+impl Growing {
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Growing::None => 0,
+            Growing::Floats(it) => it.count(),
+            Growing::Integer(it) => it.count(),
+            Growing::Float(it) => it.count(),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Growing::None => &[],
+            Growing::Floats(it) => it.bytes(),
+            Growing::Integer(it) => it.bytes(),
+            Growing::Float(it) => it.bytes(),
+        }
+    }
+
+    pub(crate) fn encoding(&self) -> Encoding {
+        match self {
+            Growing::None | Growing::Floats(_) => Encoding::Xor,
+            Growing::Integer(it) => it.encoding(),
+            Growing::Float(it) => it.encoding(),
+        }
+    }
+
+    pub(crate) fn last_time(&self) -> Timestamp {
+        match self {
+            Growing::None => Timestamp::MIN,
+            Growing::Floats(it) => it.last_time(),
+            Growing::Integer(it) => it.last_time(),
+            Growing::Float(it) => it.last_time(),
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Growing::None => 0,
+            Growing::Floats(it) => it.heap_bytes(),
+            Growing::Integer(it) => it.heap_bytes() + size_of::<HistogramAppender>(),
+            Growing::Float(it) => it.heap_bytes() + size_of::<FloatHistogramAppender>(),
+        }
+    }
+}
+
+impl OpenChunk {
+    /// The chunk as it is now, or `None` if it has no samples.
+    pub(crate) fn encoded(&self) -> Option<EncodedChunk> {
+        (self.growing.count() > 0).then(|| EncodedChunk {
+            encoding: self.growing.encoding(),
+            min_time: self.min_time,
+            max_time: self.growing.last_time(),
+            data: bytes::Bytes::copy_from_slice(self.growing.bytes()),
+        })
+    }
+
+    /// Finishes the chunk, as if it were full.
+    pub(crate) fn finish(&mut self) -> Finished {
+        let chunk = self.encoded();
+        *self = OpenChunk::default();
+        chunk
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.growing.heap_bytes()
+    }
+
+    /// Appends a float, in a new chunk if this one has to end.
+    #[inline]
+    pub(crate) fn push_float(&mut self, time: Timestamp, value: f64, range: i64) -> Finished {
+        let Growing::Floats(floats) = &mut self.growing else {
+            return self.begin_floats(time, value, range);
+        };
+        let count = floats.count();
+        if count == FLOATS_TARGET / 4 {
+            self.end = predict_end(self.min_time, floats.last_time(), self.end);
+        }
+        if time >= self.end || count >= 2 * FLOATS_TARGET || floats.bytes().len() > FLOATS_MAX_BYTES
+        {
+            return self.begin_floats(time, value, range);
+        }
+        floats.append(time, value);
+        None
+    }
+
+    #[cold]
+    fn begin_floats(&mut self, time: Timestamp, value: f64, range: i64) -> Finished {
+        let finished = self.finish();
+        let mut floats = XorAppender::new();
+        floats.append(time, value);
+        self.begin(Growing::Floats(floats), time, range);
+        finished
+    }
+
+    fn begin(&mut self, growing: Growing, time: Timestamp, range: i64) {
+        *self = OpenChunk {
+            growing,
+            min_time: time,
+            end: end_of_range(time, range),
+        };
+    }
+
+    /// Whether a histogram chunk of this size has to end before `time`.
+    fn histograms_full(&mut self, count: usize, bytes: usize, time: Timestamp) -> bool {
+        // The prediction needs a quarter of the bytes and enough samples to
+        // know how large one is.
+        if bytes >= HISTOGRAM_TARGET_BYTES / 4 && count == HISTOGRAMS_MIN {
+            let (first, last) = (self.min_time, self.growing.last_time());
+            let per_sample = bytes / count;
+            let wanted = (HISTOGRAM_TARGET_BYTES / per_sample.max(1)).max(HISTOGRAMS_MIN);
+            let ratio = wanted as f64 / count as f64;
+            self.end = predict_end_by(first, last, self.end, ratio);
+        }
+        time >= self.end || (bytes >= HISTOGRAM_TARGET_BYTES && count >= HISTOGRAMS_MIN)
+    }
+
+    /// Appends an integer histogram, in a new chunk if this one has to end.
+    pub(crate) fn push_integer(
+        &mut self,
+        time: Timestamp,
+        value: &Histogram,
+        range: i64,
+    ) -> Finished {
+        let (count, bytes) = (self.growing.count(), self.growing.bytes().len());
+        let full = self.histograms_full(count, bytes, time);
+        let mut next = match &mut self.growing {
+            Growing::Integer(it) if full => HistogramAppender::after(it.cut_before(value)),
+            Growing::Integer(it) => match it.append(time, value) {
+                Ok(()) => return None,
+                Err(cut) => HistogramAppender::after(cut),
+            },
+            _ => HistogramAppender::new(),
+        };
+        let finished = self.finish();
+        if next.append(time, value).is_err() {
+            next = HistogramAppender::new();
+            let _ = next.append(time, value);
+        }
+        self.begin(Growing::Integer(Box::new(next)), time, range);
+        finished
+    }
+
+    /// Appends a float histogram, in a new chunk if this one has to end.
+    pub(crate) fn push_float_histogram(
+        &mut self,
+        time: Timestamp,
+        value: &FloatHistogram,
+        range: i64,
+    ) -> Finished {
+        let (count, bytes) = (self.growing.count(), self.growing.bytes().len());
+        let full = self.histograms_full(count, bytes, time);
+        let mut next = match &mut self.growing {
+            Growing::Float(it) if full => FloatHistogramAppender::after(it.cut_before(value)),
+            Growing::Float(it) => match it.append(time, value) {
+                Ok(()) => return None,
+                Err(cut) => FloatHistogramAppender::after(cut),
+            },
+            _ => FloatHistogramAppender::new(),
+        };
+        let finished = self.finish();
+        if next.append(time, value).is_err() {
+            next = FloatHistogramAppender::new();
+            let _ = next.append(time, value);
+        }
+        self.begin(Growing::Float(Box::new(next)), time, range);
+        finished
+    }
+}
+
+/// The end of the block range that `time` lies in.
+fn end_of_range(time: Timestamp, range: i64) -> Timestamp {
+    (time.div_euclid(range))
+        .saturating_add(1)
+        .saturating_mul(range)
+}
+
+/// A chunk that began at `first` is a quarter full at `last`: the end that
+/// divides what is left up to `limit` into chunks of equal length.
+fn predict_end(first: Timestamp, last: Timestamp, limit: Timestamp) -> Timestamp {
+    predict_end_by(first, last, limit, 4.0)
+}
+
+fn predict_end_by(first: Timestamp, last: Timestamp, limit: Timestamp, ratio: f64) -> Timestamp {
+    let full = (last - first + 1) as f64 * ratio;
+    let left = limit.saturating_sub(first) as f64;
+    let chunks = (left / full).floor();
+    if chunks <= 1.0 {
+        return limit;
+    }
+    first.saturating_add((left / chunks) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_model::{SeriesColumns, TimeRange};
+
+    use super::*;
+
+    const RANGE: i64 = 7_200_000;
+
+    fn chunks(times: impl IntoIterator<Item = i64>) -> Vec<(i64, i64, usize)> {
+        let mut open = OpenChunk::default();
+        let mut finished = Vec::new();
+        for time in times {
+            finished.extend(open.push_float(time, time as f64, RANGE));
+        }
+        finished.extend(open.finish());
+        let count = |chunk: &EncodedChunk| {
+            let mut columns = SeriesColumns::default();
+            headwater_blockfmt::decode(chunk.encoding, &chunk.data, TimeRange::ALL, &mut columns)
+                .unwrap();
+            columns.len()
+        };
+        finished
+            .iter()
+            .map(|c| (c.min_time, c.max_time, count(c)))
+            .collect()
+    }
+
+    #[test]
+    fn even_samples_fill_the_range_evenly() {
+        let found = chunks((0..960).map(|i| i * 15_000));
+        let counts: Vec<usize> = found.iter().map(|c| c.2).collect();
+        assert_eq!(counts, [120; 8]);
+    }
+
+    #[test]
+    fn chunks_end_at_block_boundaries() {
+        let found = chunks((0..100).map(|i| 7_000_000 + i * 15_000));
+        assert_eq!(found[0].1, 7_000_000 + 13 * 15_000);
+        assert_eq!(found[1].0, 7_000_000 + 14 * 15_000);
+    }
+
+    #[test]
+    fn negative_times_lie_in_ranges_too() {
+        assert_eq!(end_of_range(-1, RANGE), 0);
+        assert_eq!(end_of_range(-RANGE, RANGE), 0);
+        assert_eq!(end_of_range(0, RANGE), RANGE);
+        assert_eq!(end_of_range(i64::MAX - 1, RANGE), i64::MAX);
+    }
+
+    #[test]
+    fn bursts_are_cut_at_twice_the_target() {
+        let found = chunks((0..1000).map(|i| if i < 40 { i * 15_000 } else { 600_000 + i }));
+        assert!(found.iter().all(|c| c.2 <= 240));
+    }
+}

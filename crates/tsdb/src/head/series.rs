@@ -1,0 +1,356 @@
+//! The state of one series.
+
+use headwater_blockfmt::EncodedChunk;
+use headwater_model::{
+    FloatHistogram, Histogram, HistogramRef, Labels, Metadata, SeriesColumns, TimeRange, Timestamp,
+};
+use headwater_storage::AppendError;
+use std::sync::Arc;
+
+use super::isolation::{CommitId, Trace};
+use super::open_chunk::{Growing, OpenChunk};
+
+/// What a slot holds. What an append touches comes first: two cache lines.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Series {
+    /// Whether a series lives here now.
+    pub(crate) alive: bool,
+    /// Whether the log has the labels.
+    pub(crate) logged: bool,
+    /// Counts the series that have lived here.
+    pub(crate) generation: u32,
+    /// The sample of an open batch that is newest.
+    pub(crate) pending: Pending,
+    /// Time of the newest sample, or the minimum.
+    pub(crate) newest: Timestamp,
+    /// The number that the log knows this series by.
+    pub(crate) log_ref: u64,
+    pub(crate) open: OpenChunk,
+    pub(crate) trace: Trace,
+    pub(crate) labels: Labels,
+    /// Finished chunks, oldest first.
+    pub(crate) closed: Vec<EncodedChunk>,
+    /// What most series do not have.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// State that most series do not have.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) metadata: Option<Arc<Metadata>>,
+    /// Deleted ranges of time, closed on both sides, sorted, disjoint.
+    pub(crate) deleted: Vec<TimeRange>,
+}
+
+/// The newest sample of this series in the batch that claimed it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pending {
+    /// Number of the batch, 0 for none.
+    pub(crate) batch: u32,
+    pub(crate) place: Place,
+}
+
+/// Where in a batch a sample is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) section: u16,
+    pub(crate) kind: Kind,
+    pub(crate) at: u32,
+}
+
+/// The kinds of samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Float,
+    Integer,
+    FloatHistogram,
+    /// With custom bounds: the log has records of their own for these.
+    CustomInteger,
+    CustomFloatHistogram,
+}
+
+/// What a sample is to its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    New,
+    /// The newest sample once more: accepted silently.
+    Repeated,
+}
+
+impl Series {
+    /// A slot in which no series lives yet.
+    pub(crate) fn vacant() -> Series {
+        Series {
+            alive: false,
+            logged: false,
+            generation: 0,
+            pending: Pending::default(),
+            newest: Timestamp::MIN,
+            log_ref: 0,
+            open: OpenChunk::default(),
+            trace: Trace::default(),
+            labels: Labels::empty(),
+            closed: Vec::new(),
+            rare: None,
+        }
+    }
+
+    /// A series moves in.
+    pub(crate) fn begin(&mut self, labels: Labels, log_ref: u64, logged: bool) {
+        *self = Series {
+            alive: true,
+            logged,
+            generation: self.generation,
+            log_ref,
+            labels,
+            ..Series::vacant()
+        };
+    }
+
+    /// The series is forgotten; its references are dead from now on.
+    pub(crate) fn end(&mut self) {
+        *self = Series {
+            generation: self.generation.wrapping_add(1),
+            ..Series::vacant()
+        };
+    }
+
+    /// Whether a float may follow what is here.
+    #[inline]
+    pub(crate) fn admit_float(
+        &self,
+        time: Timestamp,
+        value: f64,
+    ) -> Result<Admission, AppendError> {
+        if time > self.newest {
+            return Ok(Admission::New);
+        }
+        let same = match &self.open.growing {
+            Growing::Floats(it) => it.last_value().to_bits() == value.to_bits(),
+            _ => false,
+        };
+        self.not_newer(time, same)
+    }
+
+    /// Whether a histogram may follow what is here.
+    pub(crate) fn admit_histogram(
+        &self,
+        time: Timestamp,
+        value: HistogramRef<'_>,
+    ) -> Result<Admission, AppendError> {
+        if time > self.newest {
+            return Ok(Admission::New);
+        }
+        let same = time == self.newest
+            && match (&self.open.growing, value) {
+                (Growing::Integer(it), HistogramRef::Integer(value)) => it
+                    .last()
+                    .is_some_and(|last| same_observations(&last.to_float(), &value.to_float())),
+                (Growing::Float(it), HistogramRef::Float(value)) => it
+                    .last()
+                    .is_some_and(|last| same_observations(&last, value)),
+                _ => false,
+            };
+        self.not_newer(time, same)
+    }
+
+    fn not_newer(&self, time: Timestamp, same: bool) -> Result<Admission, AppendError> {
+        if time < self.newest {
+            return Err(AppendError::OutOfOrder {
+                newest: self.newest,
+            });
+        }
+        match same {
+            true => Ok(Admission::Repeated),
+            false => Err(AppendError::DuplicateTimestamp),
+        }
+    }
+
+    /// Appends a float; false if it is not newer than what is here.
+    #[inline]
+    pub(crate) fn push_float(&mut self, time: Timestamp, value: f64, range: i64) -> bool {
+        if time <= self.newest {
+            return false;
+        }
+        self.newest = time;
+        if let Some(chunk) = self.open.push_float(time, value, range) {
+            self.closed.push(chunk);
+        }
+        true
+    }
+
+    /// Appends an integer histogram; false if it is not newer.
+    pub(crate) fn push_integer(&mut self, time: Timestamp, value: &Histogram, range: i64) -> bool {
+        if time <= self.newest {
+            return false;
+        }
+        self.newest = time;
+        let finished = self.open.push_integer(time, value, range);
+        self.closed.extend(finished);
+        true
+    }
+
+    /// Appends a float histogram; false if it is not newer.
+    pub(crate) fn push_float_histogram(
+        &mut self,
+        time: Timestamp,
+        value: &FloatHistogram,
+        range: i64,
+    ) -> bool {
+        if time <= self.newest {
+            return false;
+        }
+        self.newest = time;
+        let finished = self.open.push_float_histogram(time, value, range);
+        self.closed.extend(finished);
+        true
+    }
+
+    /// The range of times of the samples here, if there are any.
+    pub(crate) fn times(&self) -> Option<TimeRange> {
+        let first = self.closed.first().map(|c| c.min_time);
+        let open = (self.open.growing.count() > 0).then_some(self.open.min_time);
+        let last = self.closed.last().map(|c| c.max_time);
+        let newest = open.map(|_| self.open.growing.last_time());
+        Some(TimeRange::new(first.or(open)?, newest.or(last)?))
+    }
+
+    /// What a reader may see of `range`.
+    pub(crate) fn visible(&self, range: TimeRange, sees: CommitId) -> TimeRange {
+        TimeRange::new(range.start, range.end.min(self.trace.visible_until(sees)))
+    }
+
+    /// Takes the chunks that reach into `range` along: finished ones are
+    /// shared, the growing one is copied.
+    pub(crate) fn chunks_in(&self, range: TimeRange, into: &mut Vec<EncodedChunk>) {
+        let overlapping =
+            |c: &&EncodedChunk| TimeRange::new(c.min_time, c.max_time).overlaps(&range);
+        let from = self.closed.partition_point(|c| c.max_time < range.start);
+        into.extend(self.closed[from..].iter().filter(overlapping).cloned());
+        let open = TimeRange::new(self.open.min_time, self.open.growing.last_time());
+        if open.overlaps(&range) {
+            into.extend(self.open.encoded());
+        }
+    }
+
+    /// Deleted ranges.
+    pub(crate) fn deleted(&self) -> &[TimeRange] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.deleted)
+    }
+
+    /// Deletes a range of time.
+    pub(crate) fn delete(&mut self, range: TimeRange) {
+        let rare = self.rare.get_or_insert_default();
+        add_range(&mut rare.deleted, range);
+    }
+
+    /// Forgets finished chunks that end before `time`, and the growing one
+    /// if it does too. Says whether the series is empty now.
+    pub(crate) fn truncate_before(&mut self, time: Timestamp) -> bool {
+        let gone = self.closed.partition_point(|c| c.max_time < time);
+        if gone > 0 {
+            self.closed.drain(..gone);
+            self.closed.shrink_to_fit();
+        }
+        if self.open.growing.count() > 0 && self.open.growing.last_time() < time {
+            self.open = OpenChunk::default();
+        }
+        if let Some(rare) = &mut self.rare {
+            rare.deleted.retain(|range| range.end >= time);
+        }
+        self.closed.is_empty() && self.open.growing.count() == 0
+    }
+
+    /// Bytes on the heap that belong to this series.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let closed: usize = self.closed.iter().map(|c| c.data.len()).sum();
+        closed
+            + self.closed.capacity() * size_of::<EncodedChunk>()
+            + self.open.heap_bytes()
+            + self.labels.packed_len()
+    }
+}
+
+/// Adds a range to sorted disjoint ranges, joining those that touch it.
+pub(crate) fn add_range(ranges: &mut Vec<TimeRange>, new: TimeRange) {
+    let from = ranges.partition_point(|r| r.end < new.start.saturating_sub(1));
+    let to = ranges.partition_point(|r| r.start <= new.end.saturating_add(1));
+    let joined = ranges[from..to.max(from)].iter().fold(new, |a, b| {
+        TimeRange::new(a.start.min(b.start), a.end.max(b.end))
+    });
+    ranges.splice(from..to.max(from), [joined]);
+}
+
+/// Takes the samples of deleted ranges out of columns.
+pub(crate) fn remove_deleted(columns: &mut SeriesColumns, deleted: &[TimeRange]) {
+    if deleted.is_empty() {
+        return;
+    }
+    let keep = |time: Timestamp| {
+        let at = deleted.partition_point(|range| range.end < time);
+        deleted.get(at).is_none_or(|range| time < range.start)
+    };
+    super::columns::retain(columns, keep);
+}
+
+/// Whether two histograms have the same counts. A chunk may add empty buckets
+/// to a histogram, and does not keep its hint.
+fn same_observations(a: &FloatHistogram, b: &FloatHistogram) -> bool {
+    let head = |h: &FloatHistogram| {
+        let bits = [h.zero_threshold, h.zero_count, h.count, h.sum].map(f64::to_bits);
+        (h.schema, bits)
+    };
+    let side = |spans, counts: &[f64]| -> Vec<(i32, u64)> {
+        headwater_model::histogram::spans_indexes(spans)
+            .zip(counts)
+            .filter(|(_, count)| **count != 0.0)
+            .map(|(index, count)| (index, count.to_bits()))
+            .collect()
+    };
+    head(a) == head(b)
+        && a.custom_values == b.custom_values
+        && side(&a.positive_spans, &a.positive_buckets)
+            == side(&b.positive_spans, &b.positive_buckets)
+        && side(&a.negative_spans, &a.negative_buckets)
+            == side(&b.negative_spans, &b.negative_buckets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_stay_small() {
+        assert!(size_of::<Series>() <= 256, "{}", size_of::<Series>());
+    }
+
+    #[test]
+    fn ranges_join() {
+        let mut ranges = Vec::new();
+        for (start, end) in [(10, 20), (40, 50), (0, 5), (21, 25), (24, 45), (6, 9)] {
+            add_range(&mut ranges, TimeRange::new(start, end));
+        }
+        assert_eq!(ranges, [TimeRange::new(0, 50)]);
+        add_range(&mut ranges, TimeRange::new(52, 60));
+        assert_eq!(ranges.len(), 2);
+        add_range(&mut ranges, TimeRange::ALL);
+        assert_eq!(ranges, [TimeRange::ALL]);
+    }
+
+    #[test]
+    fn truncation_drops_what_lies_before() {
+        let mut series = Series::vacant();
+        series.begin(Labels::empty(), 1, true);
+        for i in 0..500 {
+            assert!(series.push_float(i * 15_000, 0.0, 7_200_000));
+        }
+        assert!(!series.push_float(3, 0.0, 7_200_000));
+        assert_eq!(series.times(), Some(TimeRange::new(0, 499 * 15_000)));
+        assert!(!series.truncate_before(200 * 15_000));
+        assert_eq!(series.times().unwrap().start, 120 * 15_000);
+        assert!(series.truncate_before(600 * 15_000));
+        assert_eq!(series.times(), None);
+    }
+}

@@ -1,0 +1,140 @@
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use headwater_env::Env;
+use headwater_storage::Result;
+use headwater_wal::Compression;
+
+use crate::Db;
+
+/// Settings of a store: plain data with Prometheus's defaults.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// What a commit promises; see the README.
+    pub durability: Durability,
+    /// Milliseconds that a block made from the head spans.
+    pub block_range: i64,
+    /// Bytes of a segment of the write-ahead log.
+    pub segment_bytes: u64,
+    /// Compression of the log's records.
+    pub log_compression: Compression,
+    /// New series are refused while the head holds this many.
+    pub max_series: u32,
+    /// Exemplars kept in memory, newest first; 0 keeps none.
+    pub max_exemplars: usize,
+    /// Blocks whose newest sample is older than this, counted from the newest
+    /// block, are removed; none if zero.
+    pub retention: Duration,
+    /// Blocks are removed, oldest first, while all data takes more bytes;
+    /// 0 for no limit.
+    pub retention_bytes: u64,
+    /// The longest span of a block made from smaller ones, in milliseconds.
+    pub max_block_range: i64,
+    /// Whether a thread of the store writes full ranges of the head to
+    /// blocks, compacts blocks and applies retention. Without it the caller
+    /// calls [`Db::maintain`].
+    pub background: bool,
+    /// Threads that replay the log at start.
+    pub replay_threads: usize,
+}
+
+/// What a commit promises when its ticket resolves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The batch survives a loss of power. Commits that wait at the same
+    /// time share one sync.
+    OnCommit,
+    /// The batch survives the end of the process at once, and a loss of
+    /// power after at most this long.
+    Interval(Duration),
+    /// The batch survives the end of the process; the operating system
+    /// decides when it survives a loss of power. Prometheus's choice.
+    System,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        const TWO_HOURS: i64 = 2 * 3600 * 1000;
+        Options {
+            durability: Durability::Interval(Duration::from_secs(1)),
+            block_range: TWO_HOURS,
+            segment_bytes: 128 << 20,
+            log_compression: Compression::Snappy,
+            max_series: u32::MAX,
+            max_exemplars: 100_000,
+            retention: Duration::from_secs(15 * 24 * 3600),
+            retention_bytes: 0,
+            max_block_range: 27 * TWO_HOURS,
+            background: true,
+            replay_threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        }
+    }
+}
+
+/// Collects settings and opens a store.
+///
+/// ```
+/// use headwater_env::Env;
+/// use headwater_tsdb::{Db, Durability};
+///
+/// let db = Db::builder("data")
+///     .env(Env::in_memory(1))
+///     .configure(|options| {
+///         options.durability = Durability::OnCommit;
+///         options.max_series = 10_000;
+///     })
+///     .open()
+///     .unwrap();
+/// assert_eq!(db.stats().unwrap().series, 0);
+/// ```
+#[derive(Debug)]
+pub struct Builder {
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) env: Env,
+}
+
+impl Builder {
+    pub(crate) fn new(dir: &Path) -> Builder {
+        Builder {
+            dir: dir.to_path_buf(),
+            options: Options::default(),
+            env: Env::real(),
+        }
+    }
+
+    /// Replaces all settings.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Builder {
+        self.options = options;
+        self
+    }
+
+    /// Changes some settings.
+    #[must_use]
+    pub fn configure(mut self, change: impl FnOnce(&mut Options)) -> Builder {
+        change(&mut self.options);
+        self
+    }
+
+    /// Takes clock, randomness and files from `env` instead of the
+    /// operating system.
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Builder {
+        self.env = env;
+        self
+    }
+
+    /// Opens the store: locks the directory, replays the log.
+    ///
+    /// # Errors
+    /// Another process has the directory, or files cannot be read or made.
+    /// Damage does not fail: what can be read is served, and
+    /// [`Db::damage`] says what cannot.
+    pub fn open(self) -> Result<Db> {
+        Db::open_with(self)
+    }
+}

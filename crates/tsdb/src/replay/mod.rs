@@ -1,0 +1,251 @@
+//! From the log back to the head.
+//!
+//! Newest checkpoint first, then the segments behind it. Samples are not
+//! appended one by one: they are collected, sorted by series and appended
+//! series by series, so that each series is fetched from memory once per
+//! some million samples, by several threads at a time.
+
+mod pending;
+mod refs;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headwater_blockfmt::Record;
+use headwater_blockfmt::record::{Exemplars, LabelPairs, Series, Tombstones};
+use headwater_env::Files;
+use headwater_model::{Exemplar, Labels, Metadata, TimeRange, Timestamp};
+use headwater_storage::Result;
+use headwater_wal::{
+    Compression, Damage, Framing, SegmentDecoder, list_checkpoints, list_segments, segment_path,
+};
+
+use crate::error;
+use crate::head::Head;
+use pending::PendingSamples;
+use refs::Refs;
+
+/// What a replay found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) records: u64,
+    pub(crate) samples: u64,
+    /// Samples, exemplars and so on of series that no record introduced.
+    pub(crate) unknown_series: u64,
+    /// Records whose body cannot be read to its end.
+    pub(crate) bad_records: u64,
+    /// Records of types that are not known here.
+    pub(crate) unknown_records: u64,
+    /// Series that were refused, for instance for want of room.
+    pub(crate) refused_series: u64,
+    /// Directories and what is damaged in them.
+    pub(crate) damage: Vec<(PathBuf, Damage)>,
+}
+
+/// Reads the log of a data directory into an empty head.
+pub(crate) fn replay(
+    head: &Head,
+    files: &Arc<dyn Files>,
+    dir: &Path,
+    threads: usize,
+) -> Result<Report> {
+    let mut replay = Replay {
+        head,
+        files,
+        refs: Refs::default(),
+        pending: PendingSamples::new(threads),
+        report: Report::default(),
+        min_valid: head.times.min_valid(),
+        times: TimeRange::new(Timestamp::MAX, Timestamp::MIN),
+    };
+    let checkpoint = list_checkpoints(files.as_ref(), dir)
+        .map_err(error::log)?
+        .pop();
+    if let Some(checkpoint) = &checkpoint {
+        replay.directory(&checkpoint.dir, 0)?;
+    }
+    replay.directory(dir, checkpoint.map_or(0, |c| c.upto + 1))?;
+    replay.apply_samples();
+    head.times.cover(replay.times);
+    Ok(replay.report)
+}
+
+struct Replay<'r> {
+    head: &'r Head,
+    files: &'r Arc<dyn Files>,
+    refs: Refs,
+    pending: PendingSamples,
+    report: Report,
+    /// Samples before this are in blocks.
+    min_valid: Timestamp,
+    times: TimeRange,
+}
+
+impl Replay<'_> {
+    fn directory(&mut self, dir: &Path, first: u64) -> Result<()> {
+        let segments = list_segments(self.files.as_ref(), dir).map_err(error::log)?;
+        for segment in segments.into_iter().filter(|s| *s >= first) {
+            self.segment(dir, segment)?;
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, dir: &Path, segment: u64) -> Result<()> {
+        let path = segment_path(dir, segment);
+        let bytes = self.files.map(&path).map_err(error::file)?;
+        let framing = Framing::Pages(Compression::None);
+        let mut records = SegmentDecoder::new(framing, segment, &bytes);
+        while let Some(record) = records.next_record() {
+            self.report.records += 1;
+            if self.record(record).is_err() {
+                self.report.bad_records += 1;
+            }
+        }
+        let damage = records.damage().iter().cloned();
+        let damage = damage.map(|damage| (dir.to_path_buf(), damage));
+        self.report.damage.extend(damage);
+        Ok(())
+    }
+
+    fn record(&mut self, record: &[u8]) -> Result<(), headwater_blockfmt::DecodeError> {
+        match Record::parse(record)? {
+            Record::Series(series) => return self.series(series),
+            Record::Samples(samples) => {
+                for sample in samples {
+                    let sample = sample?;
+                    if let Some(slot) = self.slot_of(sample.reference, sample.time) {
+                        self.pending.push_float(slot, sample.time, sample.value);
+                    }
+                }
+            }
+            Record::Histograms(histograms) => {
+                for entry in histograms {
+                    let entry = entry?;
+                    if let Some(slot) = self.slot_of(entry.reference, entry.time)
+                        && entry.histogram.validate().is_ok()
+                    {
+                        self.pending.push_integer(slot, entry.time, entry.histogram);
+                    }
+                }
+            }
+            Record::FloatHistograms(histograms) => {
+                for entry in histograms {
+                    let entry = entry?;
+                    if let Some(slot) = self.slot_of(entry.reference, entry.time)
+                        && entry.histogram.validate().is_ok()
+                    {
+                        self.pending
+                            .push_float_histogram(slot, entry.time, entry.histogram);
+                    }
+                }
+            }
+            Record::Tombstones(stones) => return self.tombstones(stones),
+            Record::Exemplars(exemplars) => return self.exemplars(exemplars),
+            Record::Metadata(entries) => {
+                for entry in entries {
+                    let entry = entry?;
+                    let metadata = Metadata {
+                        metric_type: entry.metric_type,
+                        unit: entry.unit.to_owned(),
+                        help: entry.help.to_owned(),
+                    };
+                    self.metadata(entry.reference, &metadata);
+                }
+            }
+            Record::MinValidTime(time) => self.min_valid = self.min_valid.max(time),
+            // Markers stand in the out-of-order log only.
+            Record::MmapMarkers(_) => {}
+            _ => self.report.unknown_records += 1,
+        }
+        if self.pending.is_full() {
+            self.apply_samples();
+        }
+        Ok(())
+    }
+
+    /// The slot for a sample that is to be kept.
+    #[inline]
+    fn slot_of(&mut self, reference: u64, time: Timestamp) -> Option<u32> {
+        if time < self.min_valid {
+            return None;
+        }
+        let slot = self.refs.get(reference);
+        if slot.is_none() {
+            self.report.unknown_series += 1;
+        }
+        self.times.start = self.times.start.min(time);
+        self.times.end = self.times.end.max(time);
+        slot
+    }
+
+    fn series(&mut self, mut series: Series<'_>) -> Result<(), headwater_blockfmt::DecodeError> {
+        let mut pairs = LabelPairs::new();
+        while let Some(reference) = series.next_into(&mut pairs)? {
+            let labels = Labels::from_pairs(pairs.iter().copied());
+            self.head.reserve_log_refs(reference);
+            // The same labels may come back under another number after the
+            // series was forgotten: both stand for one series here.
+            match self.head.get_or_create(&labels, Some(reference)) {
+                Ok(slot) => self.refs.insert(reference, slot),
+                Err(_) => self.report.refused_series += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn tombstones(
+        &mut self,
+        stones: Tombstones<'_>,
+    ) -> Result<(), headwater_blockfmt::DecodeError> {
+        // What is deleted must be there first: later samples are not meant.
+        self.apply_samples();
+        for stone in stones {
+            let stone = stone?;
+            match self.refs.get(stone.reference) {
+                Some(slot) => {
+                    if let Some(cell) = self.head.slots.get(slot) {
+                        cell.lock().delete(stone.range);
+                    }
+                }
+                None => self.report.unknown_series += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn exemplars(
+        &mut self,
+        mut exemplars: Exemplars<'_>,
+    ) -> Result<(), headwater_blockfmt::DecodeError> {
+        let mut pairs = LabelPairs::new();
+        while let Some(entry) = exemplars.next_into(&mut pairs)? {
+            let cell = self.refs.get(entry.reference);
+            let Some(cell) = cell.and_then(|slot| self.head.slots.get(slot)) else {
+                self.report.unknown_series += 1;
+                continue;
+            };
+            let labels = cell.lock().labels.clone();
+            let exemplar = Exemplar {
+                labels: Labels::from_pairs(pairs.iter().copied()),
+                value: entry.value,
+                time: Some(entry.time),
+            };
+            self.head.exemplars.lock().push(&labels, exemplar);
+        }
+        Ok(())
+    }
+
+    fn metadata(&mut self, reference: u64, metadata: &Metadata) {
+        let cell = self.refs.get(reference);
+        let Some(cell) = cell.and_then(|slot| self.head.slots.get(slot)) else {
+            self.report.unknown_series += 1;
+            return;
+        };
+        let shared = self.head.intern_metadata(metadata);
+        cell.lock().rare.get_or_insert_default().metadata = Some(shared);
+    }
+
+    fn apply_samples(&mut self) {
+        self.report.samples += self.pending.apply(self.head);
+    }
+}

@@ -1,0 +1,69 @@
+//! From the numbers of the log to slots.
+
+use hashbrown::HashMap;
+
+/// Numbers are dense in a young log and sparse in one that has seen many
+/// series come and go: small ones are kept in an array, the rest in a map.
+#[derive(Debug, Default)]
+pub(crate) struct Refs {
+    dense: Vec<u32>,
+    sparse: HashMap<u64, u32>,
+    known: u64,
+}
+
+const NONE: u32 = u32::MAX;
+/// The array may have this many places per known number, and this many
+/// anyway.
+const PLACES_PER_NUMBER: u64 = 8;
+const PLACES: u64 = 1 << 16;
+
+impl Refs {
+    #[inline]
+    pub(crate) fn get(&self, reference: u64) -> Option<u32> {
+        match self.dense.get(reference as usize) {
+            Some(&slot) if slot != NONE => Some(slot),
+            _ => self.get_sparse(reference),
+        }
+    }
+
+    fn get_sparse(&self, reference: u64) -> Option<u32> {
+        self.sparse.get(&reference).copied()
+    }
+
+    pub(crate) fn insert(&mut self, reference: u64, slot: u32) {
+        self.known += 1;
+        if reference >= PLACES + self.known * PLACES_PER_NUMBER {
+            self.sparse.insert(reference, slot);
+            return;
+        }
+        let at = reference as usize;
+        if self.dense.len() <= at {
+            self.dense.resize(at + 1, NONE);
+        }
+        self.dense[at] = slot;
+        // A number may have been too far away when it was first seen.
+        self.sparse.remove(&reference);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_and_far_numbers_are_found() {
+        let mut refs = Refs::default();
+        let numbers = [1, 2, 70_000, u64::MAX, 1 << 40, PLACES + 20];
+        for (slot, number) in numbers.iter().enumerate() {
+            refs.insert(*number, slot as u32);
+        }
+        for (slot, number) in numbers.iter().enumerate() {
+            assert_eq!(refs.get(*number), Some(slot as u32));
+        }
+        assert_eq!(refs.get(3), None);
+        assert_eq!(refs.get(1 << 41), None);
+        assert!(refs.dense.len() < 200_000);
+        refs.insert(1, 9);
+        assert_eq!(refs.get(1), Some(9));
+    }
+}

@@ -1,0 +1,97 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What has happened in a head since it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) series_created: Count,
+    pub(crate) series_removed: Count,
+    pub(crate) series_refused: Count,
+    pub(crate) floats_appended: Count,
+    pub(crate) histograms_appended: Count,
+    pub(crate) exemplars_appended: Count,
+    pub(crate) out_of_order: Count,
+    pub(crate) out_of_bounds: Count,
+    pub(crate) duplicates: Count,
+}
+
+/// A picture of the store for status pages and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Series in the head.
+    pub series: u64,
+    /// Series made since the store was opened, replay included.
+    pub series_created: u64,
+    /// Series forgotten since.
+    pub series_removed: u64,
+    /// New series refused because of the limit on their number.
+    pub series_refused: u64,
+    /// Float samples committed since the store was opened.
+    pub floats_appended: u64,
+    /// Histogram samples committed since.
+    pub histograms_appended: u64,
+    /// Exemplars committed since.
+    pub exemplars_appended: u64,
+    /// Samples refused because a newer one was there.
+    pub out_of_order: u64,
+    /// Samples refused because they were too old for the head.
+    pub out_of_bounds: u64,
+    /// Samples refused because there was another value at their time.
+    pub duplicates: u64,
+    /// First time in the head, in milliseconds.
+    pub min_time: Option<i64>,
+    /// Last time in the head, in milliseconds.
+    pub max_time: Option<i64>,
+    /// Chunks in the head, growing ones included.
+    pub chunks: u64,
+    /// Pairs of label name and value in the head.
+    pub label_pairs: u64,
+    /// First segment of the write-ahead log.
+    pub log_first_segment: u64,
+    /// Segment that is written to.
+    pub log_segment: u64,
+    /// Bytes of all segments of the log.
+    pub log_bytes: u64,
+    /// Blocks that are served.
+    pub blocks: u64,
+    /// Bytes of all blocks.
+    pub block_bytes: u64,
+}
+
+/// One line of a table of what there is most of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopEntry {
+    /// A metric, a label name or `name=value`.
+    pub name: String,
+    /// How many series, values or bytes.
+    pub value: u64,
+}
+
+/// Which metrics and labels make the most series; as
+/// `/api/v1/status/tsdb` shows it. Each list is sorted, largest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cardinality {
+    /// Metrics with the most series.
+    pub series_by_metric: Vec<TopEntry>,
+    /// Label names with the most values.
+    pub values_by_label: Vec<TopEntry>,
+    /// Label names whose values take the most bytes, once per series.
+    pub bytes_by_label: Vec<TopEntry>,
+    /// `name=value` pairs with the most series.
+    pub series_by_pair: Vec<TopEntry>,
+}

@@ -1,0 +1,8 @@
+//! The store as its callers know it.
+
+mod conformance;
+mod corpora;
+mod crash;
+mod peers;
+mod reopen;
+mod support;
