@@ -59,7 +59,9 @@ impl Form {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
                 (Ok(name), Ok(value)) => self.pairs.push((name, value)),
-                (Err(error), _) | (_, Err(error)) => self.broken = self.broken.take().or(Some(error)),
+                (Err(error), _) | (_, Err(error)) => {
+                    self.broken = self.broken.take().or(Some(error))
+                }
             }
         }
         Ok(())
@@ -100,11 +102,16 @@ fn escaped(pair: &[u8]) -> Option<u8> {
 
 fn has_form(method: &Method, headers: &HeaderMap) -> bool {
     let carries = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let media = kind.and_then(|kind| kind.split(';').next());
-    carries && media.is_some_and(|media| {
-        media.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    })
+    carries
+        && media.is_some_and(|media| {
+            media
+                .trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        })
 }
 
 async fn read_body(body: Body) -> Result<String, ApiError> {
@@ -157,7 +164,10 @@ mod tests {
             form.all("match[]").collect::<Vec<_>>(),
             ["up{a=\"b\"}", "a b"]
         );
-        assert_eq!((form.first("empty"), form.first("bare"), form.first("nope")), ("", "", ""));
+        assert_eq!(
+            (form.first("empty"), form.first("bare"), form.first("nope")),
+            ("", "", "")
+        );
         assert!(form.strict().is_ok());
     }
 
@@ -167,7 +177,10 @@ mod tests {
             let form = form(bad);
             assert_eq!(form.first("query"), "", "{bad}");
             let error = form.strict().unwrap_err().to_string();
-            assert!(error.starts_with("error parsing form values: invalid URL escape"), "{error}");
+            assert!(
+                error.starts_with("error parsing form values: invalid URL escape"),
+                "{error}"
+            );
         }
         assert_eq!(form("a=%ff").first("a"), "\u{fffd}");
     }

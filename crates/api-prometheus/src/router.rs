@@ -8,7 +8,7 @@ use axum::routing::MethodRouter;
 use crate::parts::Parts;
 use crate::routes::{
     admin, exemplars, expressions, features, federate, labels, lifecycle, metadata, pages, query,
-    rules, status, targets,
+    remote, rules, status, targets,
 };
 use crate::serve::cors::cors;
 use crate::serve::gate::ready_only;
@@ -34,7 +34,10 @@ pub fn router(parts: Parts) -> Router {
 
 /// Questions about data answer once the server is ready; a few about the process answer always.
 fn api_routes(api: &Api) -> Router<Api> {
-    let gated = gated(api, data_routes().merge(status_routes()).merge(admin_routes()));
+    let gated = gated(
+        api,
+        data_routes().merge(status_routes()).merge(admin_routes()),
+    );
     let always = Router::new()
         .route("/status/walreplay", get(status::replay))
         .route("/notifications", get(status::notifications));
@@ -72,12 +75,18 @@ fn status_routes() -> Router<Api> {
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/tsdb/blocks", get(status::blocks))
         .route("/features", get(features::features))
+        .route("/write", Methods::POST.route(remote::write_off))
+        .route("/otlp/v1/metrics", Methods::POST.route(remote::otlp_off))
+        .route("/search/{what}", get_post(remote::search_off))
 }
 
 fn admin_routes() -> Router<Api> {
     Router::new()
         .route("/admin/tsdb/delete_series", post_put(admin::delete_series))
-        .route("/admin/tsdb/clean_tombstones", post_put(admin::clean_tombstones))
+        .route(
+            "/admin/tsdb/clean_tombstones",
+            post_put(admin::clean_tombstones),
+        )
         .route("/admin/tsdb/snapshot", post_put(admin::snapshot))
 }
 

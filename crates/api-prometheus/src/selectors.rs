@@ -41,7 +41,9 @@ pub(crate) fn selector(text: &str, syntax: ParseOptions) -> Result<Vec<Matcher>,
 }
 
 fn chooses_everything(error: &ParseError) -> bool {
-    error.message.ends_with("must contain at least one non-empty matcher")
+    error
+        .message
+        .ends_with("must contain at least one non-empty matcher")
 }
 
 /// The matchers of every selector in an expression.
@@ -71,7 +73,11 @@ mod tests {
         let found = selectors_in("sum(rate(a[5m])) / b{x=\"1\"}", ParseOptions::stable()).unwrap();
         let texts: Vec<_> = found.iter().map(|set| set.len()).collect();
         assert_eq!(texts, [1, 2]);
-        assert!(selectors_in("1 + 2", ParseOptions::stable()).unwrap().is_empty());
+        assert!(
+            selectors_in("1 + 2", ParseOptions::stable())
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

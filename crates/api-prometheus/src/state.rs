@@ -49,7 +49,8 @@ impl Api {
             let _permit = permit;
             handle.block_on(work(parts))
         });
-        task.await
-            .map_err(|error| ApiError::new(ErrorType::Internal, format!("the read failed: {error}")))?
+        task.await.map_err(|error| {
+            ApiError::new(ErrorType::Internal, format!("the read failed: {error}"))
+        })?
     }
 }

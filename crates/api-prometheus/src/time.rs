@@ -134,7 +134,10 @@ fn split_fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     let Some(after) = rest.strip_prefix(b".") else {
         return Some((0, rest));
     };
-    let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let count = after
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let (fraction, zone) = after.split_at(count);
     let first: Vec<u8> = fraction.iter().chain(b"00").take(3).copied().collect();
     (count > 0).then(|| Some((digits(&first)?, zone)))?
@@ -183,7 +186,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let month_from_march = (5 * day_of_year + 2) / 153;
     let month = (month_from_march + 2) % 12 + 1;
     let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, day_of_year - (153 * month_from_march + 2) / 5 + 1)
+    (
+        year,
+        month,
+        day_of_year - (153 * month_from_march + 2) / 5 + 1,
+    )
 }
 
 /// Nanoseconds since the epoch as RFC 3339 in UTC; the fraction has as many digits as it needs.

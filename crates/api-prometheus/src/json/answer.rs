@@ -155,7 +155,10 @@ impl Rest {
                     push_comma(out, first);
                     *current = Some(Matrix::begin(out, next));
                 }
-                if current.as_mut().is_some_and(|matrix| !matrix.push_next(out)) {
+                if current
+                    .as_mut()
+                    .is_some_and(|matrix| !matrix.push_next(out))
+                {
                     *current = None;
                 }
                 true
@@ -177,10 +180,15 @@ impl Matrix {
     /// Writes one point, or the end of the series and answers false.
     fn push_next(&mut self, out: &mut String) -> bool {
         let (floats, histograms) = (&self.columns.floats, &self.columns.histograms);
-        if let (Some(time), Some(value)) =
-            (floats.times.get(self.floats), floats.values.get(self.floats))
-        {
-            out.push_str(if self.floats == 0 { ",\"values\":[[" } else { ",[" });
+        if let (Some(time), Some(value)) = (
+            floats.times.get(self.floats),
+            floats.values.get(self.floats),
+        ) {
+            out.push_str(if self.floats == 0 {
+                ",\"values\":[["
+            } else {
+                ",["
+            });
             push_time(out, *time);
             out.push(',');
             push_value(out, *value);
@@ -259,7 +267,9 @@ mod tests {
         assert_eq!(whole, pieces);
         serde_json::from_str::<serde_json::Value>(&whole).expect("valid JSON");
         let data = whole.strip_prefix("{\"status\":\"success\",\"data\":{\"resultType\":");
-        data.and_then(|data| data.strip_suffix("}}")).unwrap_or(&whole).to_owned()
+        data.and_then(|data| data.strip_suffix("}}"))
+            .unwrap_or(&whole)
+            .to_owned()
     }
 
     fn labels() -> Labels {
@@ -268,9 +278,15 @@ mod tests {
 
     #[test]
     fn single_values() {
-        let scalar = Value::Scalar { time: 1500, value: 2.5 };
+        let scalar = Value::Scalar {
+            time: 1500,
+            value: 2.5,
+        };
         assert_eq!(written(scalar), r#""scalar","result":[1.500,"2.5"]"#);
-        let string = Value::String { time: 0, value: "a\"".into() };
+        let string = Value::String {
+            time: 0,
+            value: "a\"".into(),
+        };
         assert_eq!(written(string), r#""string","result":[0,"a\""]"#);
     }
 
@@ -284,7 +300,10 @@ mod tests {
         };
         let histogram = Point::Histogram(Arc::new(FloatHistogram::default()));
         assert_eq!(
-            written(Value::Vector(vec![sample(Point::Float(1.0)), sample(histogram)])),
+            written(Value::Vector(vec![
+                sample(Point::Float(1.0)),
+                sample(histogram)
+            ])),
             concat!(
                 r#""vector","result":[{"metric":{"__name__":"m","a":"b"},"value":[1,"1"]},"#,
                 r#"{"metric":{"__name__":"m","a":"b"},"histogram":[1,{"count":"0","sum":"0"}]}]"#
@@ -301,7 +320,9 @@ mod tests {
                 columns.floats.push(2000, 2.0);
             }
             if histograms {
-                columns.histograms.push_float(1500, FloatHistogram::default(), 0);
+                columns
+                    .histograms
+                    .push_float(1500, FloatHistogram::default(), 0);
             }
             RangeSeries {
                 labels: Labels::empty(),
@@ -338,6 +359,9 @@ mod tests {
         };
         let mut out = String::new();
         AnswerWriter::new(answer, Some(StatsDetail::Totals)).fill(&mut out, usize::MAX);
-        assert!(out.ends_with(r#""peakSamples":0}}},"warnings":["w"],"infos":["i"]}"#), "{out}");
+        assert!(
+            out.ends_with(r#""peakSamples":0}}},"warnings":["w"],"infos":["i"]}"#),
+            "{out}"
+        );
     }
 }

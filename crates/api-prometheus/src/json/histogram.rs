@@ -105,9 +105,21 @@ mod tests {
             sum: 12.0,
             zero_threshold: 0.25,
             zero_count: 1.0,
-            positive_spans: vec![Span { offset: 0, length: 2 }, Span { offset: 1, length: 1 }],
+            positive_spans: vec![
+                Span {
+                    offset: 0,
+                    length: 2,
+                },
+                Span {
+                    offset: 1,
+                    length: 1,
+                },
+            ],
             positive_buckets: vec![2.0, 0.0, 4.0],
-            negative_spans: vec![Span { offset: 0, length: 2 }],
+            negative_spans: vec![Span {
+                offset: 0,
+                length: 2,
+            }],
             negative_buckets: vec![1.5, 1.0],
             ..FloatHistogram::default()
         };
@@ -126,7 +138,10 @@ mod tests {
             schema: CUSTOM_BUCKETS_SCHEMA,
             count: 3.0,
             sum: 4.0,
-            positive_spans: vec![Span { offset: 0, length: 2 }],
+            positive_spans: vec![Span {
+                offset: 0,
+                length: 2,
+            }],
             positive_buckets: vec![1.0, 2.0],
             custom_values: vec![1.0].into(),
             ..FloatHistogram::default()

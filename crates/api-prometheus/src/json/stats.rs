@@ -40,8 +40,16 @@ pub(crate) fn push_stats(out: &mut String, stats: &QueryStats, detail: StatsDeta
 fn push_samples(out: &mut String, stats: &QueryStats, detail: StatsDetail) {
     let mut first = true;
     let totals = [
-        ("totalQueryableSamples", stats.samples, &stats.samples_per_step),
-        ("samplesRead", stats.samples_read, &stats.samples_read_per_step),
+        (
+            "totalQueryableSamples",
+            stats.samples,
+            &stats.samples_per_step,
+        ),
+        (
+            "samplesRead",
+            stats.samples_read,
+            &stats.samples_read_per_step,
+        ),
     ];
     for (name, total, per_step) in totals {
         if detail == StatsDetail::PerStep && !per_step.is_empty() {

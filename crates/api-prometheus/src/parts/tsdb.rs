@@ -162,7 +162,10 @@ pub struct BlockParent {
     pub max_time: i64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(value: &u64) -> bool {
     *value == 0
 }

@@ -18,7 +18,10 @@ use crate::state::Api;
 use crate::time::{MAX_TIME, MIN_TIME, time_parameter};
 
 /// Deletes samples of the series that fulfil any of the selectors.
-pub(crate) async fn delete_series(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
+pub(crate) async fn delete_series(
+    State(api): State<Api>,
+    form: Form,
+) -> Result<Response, ApiError> {
     let admin = admin(&api)?;
     form.strict()?;
     if form.all("match[]").next().is_none() {
@@ -41,7 +44,8 @@ pub(crate) async fn delete_series(State(api): State<Api>, form: Form) -> Result<
 /// Takes deleted samples off the disk.
 pub(crate) async fn clean_tombstones(State(api): State<Api>) -> Result<Response, ApiError> {
     let admin = admin(&api)?;
-    api.read(async move |_| Ok(admin.clean_tombstones().await?)).await?;
+    api.read(async move |_| Ok(admin.clean_tombstones().await?))
+        .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -51,10 +55,15 @@ pub(crate) async fn snapshot(State(api): State<Api>, form: Form) -> Result<Respo
     let skip_head = match form.first("skip_head") {
         "" => false,
         text => go_bool(text).map_err(|error| {
-            ApiError::parameter("skip_head", format_args!("unable to parse boolean: {error}"))
+            ApiError::parameter(
+                "skip_head",
+                format_args!("unable to parse boolean: {error}"),
+            )
         })?,
     };
-    let name = api.read(async move |_| Ok(admin.snapshot(skip_head).await?)).await?;
+    let name = api
+        .read(async move |_| Ok(admin.snapshot(skip_head).await?))
+        .await?;
     Ok(success(&json!({"name": name})))
 }
 

@@ -34,7 +34,11 @@ pub(crate) async fn exemplars(State(api): State<Api>, form: Form) -> Result<Resp
         return Ok(success(&[(); 0]));
     };
     let found = api
-        .read(async move |_| Ok(store.exemplars(selectors, TimeRange::new(start, end)).await?))
+        .read(async move |_| {
+            Ok(store
+                .exemplars(selectors, TimeRange::new(start, end))
+                .await?)
+        })
         .await?;
     Ok(success_raw(&written(&found), &[], &[]))
 }

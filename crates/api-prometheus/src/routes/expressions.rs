@@ -20,5 +20,6 @@ pub(crate) async fn tree(State(api): State<Api>, form: Form) -> Result<Response,
 }
 
 fn parsed(api: &Api, form: &Form) -> Result<Expr, ApiError> {
-    parse(form.first("query"), api.parts.syntax).map_err(|error| ApiError::parameter("query", error))
+    parse(form.first("query"), api.parts.syntax)
+        .map_err(|error| ApiError::parameter("query", error))
 }

@@ -34,7 +34,9 @@ type Found = BTreeMap<(String, Labels), (Timestamp, Point)>;
 
 /// The newest samples of the series that fulfil any of the selectors.
 pub(crate) async fn federate(State(api): State<Api>, headers: HeaderMap, form: Form) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     let (protocol, escaping) = protocol_for(accept.unwrap_or(""));
     match body(&api, &form, protocol, escaping).await {
         Ok(body) => respond(body, protocol, escaping),
@@ -62,7 +64,10 @@ async fn body(
     let parts = &api.parts;
     let selectors = match_parameters(form, parts.syntax, parts.settings.max_selectors)?;
     let store = parts.samples.clone().ok_or_else(|| {
-        ApiError::new(ErrorType::Internal, "unsupported operation with WAL-only storage")
+        ApiError::new(
+            ErrorType::Internal,
+            "unsupported operation with WAL-only storage",
+        )
     })?;
     api.read(async move |parts| {
         let found = newest(&*store, selectors, range(&parts)).await?;
@@ -106,7 +111,12 @@ fn last(columns: &SeriesColumns) -> Option<(Timestamp, Point)> {
     if histograms.times().last() > floats.times.last() {
         let at = histograms.len() - 1;
         let alive = !histograms.get(at).is_stale();
-        return alive.then(|| (histograms.times()[at], Point::Histogram(histograms.float(at))));
+        return alive.then(|| {
+            (
+                histograms.times()[at],
+                Point::Histogram(histograms.float(at)),
+            )
+        });
     }
     let (time, value) = (*floats.times.last()?, *floats.values.last()?);
     (!is_stale_nan(value)).then_some((time, Point::Float(value)))
@@ -131,7 +141,9 @@ fn families(found: Found, external: &Labels, format: Format) -> Vec<MetricFamily
             families.push(MetricFamily::new(name, "", metric_type));
         }
         if let Some(family) = families.last_mut() {
-            family.metrics.push(metric(&labels, external, value).at(time));
+            family
+                .metrics
+                .push(metric(&labels, external, value).at(time));
         }
     }
     families
@@ -152,7 +164,9 @@ fn metric(labels: &Labels, external: &Labels, value: MetricValue) -> Metric {
     added.entry(INSTANCE).or_insert("");
     let added = added.into_iter().filter(|(name, _)| !labels.has(name));
     for (name, value) in own.chain(added) {
-        metric.labels.push((Cow::Owned(name.to_owned()), value.to_owned()));
+        metric
+            .labels
+            .push((Cow::Owned(name.to_owned()), value.to_owned()));
     }
     metric
 }

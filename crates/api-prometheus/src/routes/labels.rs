@@ -39,7 +39,9 @@ pub(crate) async fn values(
     let name = unescape_value_encoding(&name);
     if !NameScheme::Utf8.is_label_name(&name) {
         let quoted = go_quoted(&name);
-        return Err(ApiError::bad_data(format_args!("invalid label name: {quoted}")));
+        return Err(ApiError::bad_data(format_args!(
+            "invalid label name: {quoted}"
+        )));
     }
     let request = request(&api, &form, |error| error)?;
     api.read(async move |parts| {

@@ -55,5 +55,8 @@ fn not_enabled() -> Response {
 
 /// The answer to the wrong method.
 pub(crate) async fn only_post() -> Response {
-    text(StatusCode::METHOD_NOT_ALLOWED, "Only POST or PUT requests allowed")
+    text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Only POST or PUT requests allowed",
+    )
 }

@@ -26,7 +26,9 @@ struct Entry<'a> {
 pub(crate) async fn metadata(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
     // Absent and negative numbers mean no bound, 0 means nothing at all.
     let bound = |number: Option<i64>| {
-        number.map_or(usize::MAX, |number| usize::try_from(number).unwrap_or(usize::MAX))
+        number.map_or(usize::MAX, |number| {
+            usize::try_from(number).unwrap_or(usize::MAX)
+        })
     };
     let metrics = bound(plain_number(&form, "limit")?);
     let entries = match plain_number(&form, "limit_per_metric")? {

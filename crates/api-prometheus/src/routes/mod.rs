@@ -10,6 +10,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod metadata;
 pub(crate) mod pages;
 pub(crate) mod query;
+pub(crate) mod remote;
 pub(crate) mod rules;
 pub(crate) mod status;
 pub(crate) mod targets;

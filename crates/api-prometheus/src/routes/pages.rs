@@ -88,7 +88,12 @@ fn redirect(status: StatusCode, word: &str, location: &str) -> Response {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let html = HeaderValue::from_static("text/html; charset=utf-8");
-    (status, [(header::LOCATION, value), (header::CONTENT_TYPE, html)], body).into_response()
+    (
+        status,
+        [(header::LOCATION, value), (header::CONTENT_TYPE, html)],
+        body,
+    )
+        .into_response()
 }
 
 /// A route that serves one text, and says "not modified" to those who have it.
@@ -106,7 +111,10 @@ fn asset(content_type: &'static str, text: impl Into<String>) -> MethodRouter<Ap
         }
         let kind = [
             (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            (
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ),
             (header::CONTENT_SECURITY_POLICY, POLICY),
         ];
         (headers, kind, text.to_string()).into_response()
@@ -115,7 +123,9 @@ fn asset(content_type: &'static str, text: impl Into<String>) -> MethodRouter<Ap
 
 /// Whether the browser has this version. A proxy that compresses may have weakened the tag.
 fn has(request: &HeaderMap, tag: &HeaderValue) -> bool {
-    let known = request.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let known = request
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
     let tag = tag.to_str().unwrap_or_default();
     known.is_some_and(|known| {
         known

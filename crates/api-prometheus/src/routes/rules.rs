@@ -9,8 +9,8 @@ use crate::error::ApiError;
 use crate::form::Form;
 use crate::json::envelope::success;
 use crate::params::{go_bool, go_int};
-use crate::selectors::match_parameters;
 use crate::routes::query::agent_only;
+use crate::selectors::match_parameters;
 use crate::state::Api;
 
 /// Rule groups. Parameters are checked as they will be once there are rules.
@@ -29,7 +29,10 @@ fn check_kind(form: &Form) -> Result<(), ApiError> {
         "" | "alert" | "record" => Ok(()),
         other => {
             let quoted = go_quoted(other);
-            Err(ApiError::parameter("type", format_args!("not supported value {quoted}")))
+            Err(ApiError::parameter(
+                "type",
+                format_args!("not supported value {quoted}"),
+            ))
         }
     }
 }
@@ -64,7 +67,9 @@ fn check_page(form: &Form) -> Result<(), ApiError> {
     if token.is_empty() {
         return Ok(());
     }
-    refuse_token(format!("invalid group_next_token '{token}'. were rule groups changed?"))
+    refuse_token(format!(
+        "invalid group_next_token '{token}'. were rule groups changed?"
+    ))
 }
 
 /// Alerts.
@@ -76,7 +81,9 @@ pub(crate) async fn alerts(State(api): State<Api>) -> Result<Response, ApiError>
 /// Alertmanagers.
 pub(crate) async fn alertmanagers(State(api): State<Api>) -> Result<Response, ApiError> {
     needs_engine(&api)?;
-    Ok(success(&json!({"activeAlertmanagers": [], "droppedAlertmanagers": []})))
+    Ok(success(
+        &json!({"activeAlertmanagers": [], "droppedAlertmanagers": []}),
+    ))
 }
 
 fn needs_engine(api: &Api) -> Result<(), ApiError> {

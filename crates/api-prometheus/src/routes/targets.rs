@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
-use headwater_model::{Labels, Matcher, Metadata};
 use headwater_model::quote::go_quoted;
+use headwater_model::{Labels, Matcher, Metadata};
 use serde::Serialize;
 use serde_json::json;
 
@@ -71,7 +71,9 @@ pub(crate) async fn targets(State(api): State<Api>, form: Form) -> Result<Respon
     for pool in chosen {
         if shows("active") {
             let targets = parts.scraping.active(pool);
-            answer.active_targets.extend(targets.iter().map(|target| active(pool, target)));
+            answer
+                .active_targets
+                .extend(targets.iter().map(|target| active(pool, target)));
         }
         if shows("dropped") {
             answer.dropped_targets.extend(dropped(parts, pool));
@@ -88,7 +90,9 @@ fn active(pool: &str, target: &TargetView) -> serde_json::Value {
         scrape_url: &target.url,
         global_url: &target.global_url,
         last_error: &target.last_error,
-        last_scrape: target.last_scrape.map_or_else(|| NEVER.to_owned(), format_rfc3339),
+        last_scrape: target
+            .last_scrape
+            .map_or_else(|| NEVER.to_owned(), format_rfc3339),
         last_scrape_duration: target.last_duration,
         health: target.health.as_str(),
         scrape_interval: &target.interval,
@@ -99,10 +103,12 @@ fn active(pool: &str, target: &TargetView) -> serde_json::Value {
 fn dropped(parts: &Parts, pool: &str) -> impl Iterator<Item = DroppedTarget> {
     let targets = parts.scraping.dropped(pool).targets;
     let pool = pool.to_owned();
-    targets.into_iter().map(move |discovered_labels| DroppedTarget {
-        discovered_labels,
-        scrape_pool: pool.clone(),
-    })
+    targets
+        .into_iter()
+        .map(move |discovered_labels| DroppedTarget {
+            discovered_labels,
+            scrape_pool: pool.clone(),
+        })
 }
 
 fn dropped_counts(parts: &Parts, pools: &[String]) -> BTreeMap<String, usize> {
@@ -151,7 +157,9 @@ pub(crate) async fn metadata(State(api): State<Api>, form: Form) -> Result<Respo
     };
     let matchers = match form.first("match_target") {
         "" => Vec::new(),
-        text => selector(text, api.parts.syntax).map_err(|error| error.in_parameter("match_target"))?,
+        text => {
+            selector(text, api.parts.syntax).map_err(|error| error.in_parameter("match_target"))?
+        }
     };
     let metric = form.first("metric");
     let mut found = Vec::new();
@@ -164,7 +172,11 @@ pub(crate) async fn metadata(State(api): State<Api>, form: Form) -> Result<Respo
             let entries = target.entries.into_iter();
             let entries = entries.filter(|(name, _)| metric.is_empty() || name == metric);
             found.extend(entries.take(room).map(|(name, metadata)| {
-                let shown = if metric.is_empty() { name } else { String::new() };
+                let shown = if metric.is_empty() {
+                    name
+                } else {
+                    String::new()
+                };
                 entry(&target.target, shown, metadata)
             }));
         }

@@ -19,6 +19,7 @@ pub(crate) struct Methods(&'static str);
 impl Methods {
     pub(crate) const GET: Self = Self("GET, OPTIONS");
     pub(crate) const GET_POST: Self = Self("GET, OPTIONS, POST");
+    pub(crate) const POST: Self = Self("OPTIONS, POST");
     pub(crate) const POST_PUT: Self = Self("OPTIONS, POST, PUT");
     pub(crate) const GET_HEAD: Self = Self("GET, HEAD, OPTIONS");
 

@@ -1,0 +1,410 @@
+//! Parts for the router: a store in memory with the series that the recorded requests ask for, an
+//! engine that answers by type, and a scraper with two pools.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use headwater_api_prometheus::{
+    Admin, BlockCompaction, BlockStats, BlockView, BuildInfo, Dropped, HeadStats, Health,
+    Lifecycle, NameCount, Notification, Parts, Phase, RuntimeInfo, Scraping, Server,
+    TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay, format_rfc3339,
+};
+use headwater_env::ManualClock;
+use headwater_model::{
+    Exemplar, FloatHistogram, Labels, Matcher, Metadata, MetricType, SeriesColumns, Span, TimeRange,
+};
+use headwater_promql::syntax::ast::ValueType;
+use headwater_promql::{Expr, ParseOptions, parse};
+use headwater_query::{
+    Answer, EvalRequest, Evaluate, InstantSample, Point, QueryError, QueryErrorKind, RangeSeries,
+    StatsLevel, Value,
+};
+use headwater_storage::{
+    Append, AppendOptions, BoxFuture, Delete, MemoryStore, SampleValue, Select, SelectRequest,
+};
+
+/// The second at which most recorded requests were made.
+pub(crate) const NOW: i64 = 1_795_144_602;
+
+/// A store with a few series, all sampled for five minutes up to [`NOW`].
+pub(crate) fn store() -> MemoryStore {
+    let store = MemoryStore::new();
+    let mut batch = store.appender(AppendOptions::default()).expect("a batch");
+    let app =
+        |instance: &'static str| vec![("instance", instance), ("job", "app"), ("team", "core")];
+    let mut all = vec![
+        (
+            "up",
+            vec![("instance", "127.0.0.1:19200"), ("job", "prometheus")],
+        ),
+        (
+            "up",
+            vec![
+                ("instance", "127.0.0.1:19210"),
+                ("job", "node"),
+                ("env", "test"),
+            ],
+        ),
+        ("node_load1", vec![("job", "node")]),
+        ("node_load5", vec![("job", "node")]),
+        (
+            "app_requests_total",
+            vec![("instance", "app-19220"), ("job", "app"), ("code", "200")],
+        ),
+        ("app_temperature_celsius", vec![("room", "a")]),
+        ("job:up:avg", vec![("job", "app")]),
+    ];
+    for instance in ["app-19220", "app-19221", "app-19224"] {
+        all.push(("up", app(instance)));
+        let mut bucket = app(instance);
+        bucket.push(("le", "0.01"));
+        all.push(("app_latency_seconds_bucket", bucket));
+    }
+    for (name, labels) in &all {
+        let labels = Labels::from_pairs(labels.iter().copied().chain([("__name__", *name)]));
+        let series = batch.series(&labels).expect("a series");
+        for time in (NOW - 300..=NOW).step_by(5) {
+            batch
+                .append_float(series, time * 1000, 1.0)
+                .expect("a sample");
+        }
+        if name.contains("bucket") || name.contains("requests") {
+            batch.exemplar(series, &exemplar()).expect("an exemplar");
+        }
+    }
+    let labels = Labels::from_pairs([
+        ("__name__", "prometheus_http_request_duration_seconds"),
+        ("handler", "/metrics"),
+    ]);
+    let series = batch.series(&labels).expect("a series");
+    for time in (NOW - 300..=NOW).step_by(5) {
+        let value = SampleValue::FloatHistogram(&HISTOGRAM);
+        batch
+            .append(series, time * 1000, 0, value)
+            .expect("a histogram");
+    }
+    drop(batch.commit().expect("a commit"));
+    store
+}
+
+static HISTOGRAM: std::sync::LazyLock<FloatHistogram> =
+    std::sync::LazyLock::new(|| FloatHistogram {
+        schema: 3,
+        count: 3.0,
+        sum: 2.5,
+        zero_threshold: 1e-128,
+        positive_spans: vec![Span {
+            offset: 1,
+            length: 2,
+        }],
+        positive_buckets: vec![1.0, 2.0],
+        ..FloatHistogram::default()
+    });
+
+fn exemplar() -> Exemplar {
+    Exemplar {
+        labels: Labels::from_pairs([("trace_id", "t1")]),
+        value: 0.25,
+        time: Some((NOW - 10) * 1000),
+    }
+}
+
+/// Parses as the real engine does and answers with the right kind of value: the first selector's
+/// series, or one nameless series for everything that is computed.
+pub(crate) struct FakeEngine(pub(crate) Arc<MemoryStore>);
+
+impl Evaluate for FakeEngine {
+    fn evaluate(&self, request: EvalRequest) -> BoxFuture<'_, Result<Answer, QueryError>> {
+        Box::pin(async move {
+            let bad = |message: String| QueryError::new(QueryErrorKind::BadData, message);
+            let tree = parse(&request.expression, ParseOptions::stable())
+                .map_err(|error| bad(error.to_string()))?;
+            request.cancel.check("expression evaluation")?;
+            let mut answer = Answer {
+                value: self.value(&tree, &request).await?,
+                ..Answer::default()
+            };
+            if request.stats == StatsLevel::PerStep {
+                answer.stats.samples_per_step = vec![(request.start, 1)];
+                answer.stats.samples_read_per_step = vec![(request.start, 1)];
+            }
+            Ok(answer)
+        })
+    }
+}
+
+impl FakeEngine {
+    async fn value(&self, tree: &Expr, request: &EvalRequest) -> Result<Value, QueryError> {
+        let kind = tree.value_type();
+        if !request.is_instant() {
+            return match kind {
+                ValueType::Scalar => Ok(Value::Matrix(vec![computed(request)])),
+                ValueType::Vector => self.matrix(tree, request).await,
+                _ => Err(QueryError::new(
+                    QueryErrorKind::BadData,
+                    format!(
+                        "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+                        kind.documented()
+                    ),
+                )),
+            };
+        }
+        Ok(match kind {
+            ValueType::Scalar => Value::Scalar {
+                time: request.start,
+                value: 1.0,
+            },
+            ValueType::String => Value::String {
+                time: request.start,
+                value: "abc".into(),
+            },
+            ValueType::Matrix => self.matrix(tree, request).await?,
+            ValueType::Vector => self.vector(tree, request).await?,
+        })
+    }
+
+    async fn vector(&self, tree: &Expr, request: &EvalRequest) -> Result<Value, QueryError> {
+        let Value::Matrix(series) = self.matrix(tree, request).await? else {
+            return Ok(Value::default());
+        };
+        Ok(Value::Vector(
+            series
+                .into_iter()
+                .map(|series| InstantSample {
+                    time: request.start,
+                    point: match series.columns.floats.values.last() {
+                        Some(value) => Point::Float(*value),
+                        None => Point::Histogram(series.columns.histograms.float(0)),
+                    },
+                    labels: series.labels,
+                })
+                .collect(),
+        ))
+    }
+
+    async fn matrix(&self, tree: &Expr, request: &EvalRequest) -> Result<Value, QueryError> {
+        let matchers = match tree {
+            Expr::Vector(selector) => selector.matchers.clone(),
+            Expr::Matrix(matrix) => matrix.selector.matchers.clone(),
+            _ => return Ok(Value::Matrix(vec![computed(request)])),
+        };
+        let range = TimeRange::new(request.start - 300_000, request.end);
+        let mut cursor = self.0.select(SelectRequest::new(matchers, range)).await?;
+        let mut found = Vec::new();
+        while let Some(labels) = cursor.advance()? {
+            let mut columns = SeriesColumns::default();
+            cursor.read(&mut columns)?;
+            found.push(RangeSeries { labels, columns });
+        }
+        Ok(Value::Matrix(found))
+    }
+}
+
+fn computed(request: &EvalRequest) -> RangeSeries {
+    let mut columns = SeriesColumns::default();
+    columns.floats.push(request.start, 1.0);
+    RangeSeries {
+        labels: Labels::empty(),
+        columns,
+    }
+}
+
+/// A process in a given phase.
+pub(crate) struct FakeServer(pub(crate) Phase);
+
+impl Server for FakeServer {
+    fn phase(&self) -> Phase {
+        self.0
+    }
+
+    fn build(&self) -> BuildInfo {
+        BuildInfo {
+            version: "0.1.0".into(),
+            ..BuildInfo::default()
+        }
+    }
+
+    fn runtime(&self) -> RuntimeInfo {
+        RuntimeInfo {
+            start_time: format_rfc3339(0),
+            ..RuntimeInfo::default()
+        }
+    }
+
+    fn flags(&self) -> BTreeMap<String, String> {
+        [("log.level".to_owned(), "info".to_owned())].into()
+    }
+
+    fn config(&self) -> String {
+        "global: {}\n".into()
+    }
+
+    fn external_labels(&self) -> Labels {
+        Labels::from_pairs([("cluster", "golden"), ("replica", "r1")])
+    }
+
+    fn notifications(&self) -> Vec<Notification> {
+        Vec::new()
+    }
+}
+
+/// Two pools with a target each, and one dropped target.
+pub(crate) struct FakeScraping;
+
+impl Scraping for FakeScraping {
+    fn pools(&self) -> Vec<String> {
+        ["app", "limited"].map(str::to_owned).to_vec()
+    }
+
+    fn active(&self, pool: &str) -> Vec<TargetView> {
+        vec![TargetView {
+            discovered: Labels::from_pairs([("__address__", "127.0.0.1:1")]),
+            labels: Labels::from_pairs([("job", pool), ("instance", "app-19221")]),
+            url: "http://127.0.0.1:1/metrics".into(),
+            last_duration: 0.25,
+            health: Health::Up,
+            ..TargetView::default()
+        }]
+    }
+
+    fn dropped(&self, pool: &str) -> Dropped {
+        let targets =
+            vec![Labels::from_pairs([("__meta_drop", "yes")]); usize::from(pool == "app")];
+        Dropped {
+            total: targets.len(),
+            targets,
+        }
+    }
+
+    fn config(&self, pool: &str) -> Option<String> {
+        self.pools()
+            .contains(&pool.to_owned())
+            .then(|| format!("job_name: {pool}\n"))
+    }
+
+    fn metadata(&self, pool: &str) -> Vec<TargetMetadata> {
+        let metadata = |metric_type, help: &str| Metadata {
+            metric_type,
+            unit: String::new(),
+            help: help.to_owned(),
+        };
+        vec![TargetMetadata {
+            target: Labels::from_pairs([("job", pool), ("instance", "app-19221")]),
+            entries: vec![
+                (
+                    "app_latency_seconds".into(),
+                    metadata(MetricType::Histogram, "Latency."),
+                ),
+                (
+                    "app_requests_total".into(),
+                    metadata(MetricType::Counter, "Requests."),
+                ),
+                ("go_info".into(), metadata(MetricType::Gauge, "Go.")),
+            ],
+        }]
+    }
+}
+
+/// A store on disk that has one block.
+pub(crate) struct FakeTsdb;
+
+impl TsdbView for FakeTsdb {
+    fn stats(&self, limit: usize) -> headwater_storage::Result<TsdbStats> {
+        let list = vec![
+            NameCount {
+                name: "up".into(),
+                value: 3
+            };
+            limit
+        ];
+        Ok(TsdbStats {
+            head_stats: HeadStats::default(),
+            series_count_by_metric_name: list.clone(),
+            label_value_count_by_label_name: list.clone(),
+            memory_in_bytes_by_label_name: list.clone(),
+            series_count_by_label_value_pair: list,
+        })
+    }
+
+    fn blocks(&self) -> headwater_storage::Result<Vec<BlockView>> {
+        Ok(vec![BlockView {
+            ulid: "01M7VEG33RJJHH6DPF59RXC7HS".into(),
+            stats: BlockStats {
+                num_samples: 2,
+                num_float_samples: 1,
+                num_histogram_samples: 1,
+                num_series: 1,
+                num_chunks: 1,
+                num_tombstones: 1,
+            },
+            compaction: BlockCompaction {
+                level: 1,
+                sources: vec!["01M7VEG33RJJHH6DPF59RXC7HS".into()],
+                ..BlockCompaction::default()
+            },
+            version: 1,
+            ..BlockView::default()
+        }])
+    }
+
+    fn replay(&self) -> WalReplay {
+        WalReplay::default()
+    }
+}
+
+/// Deletes in the store in memory; snapshots nothing.
+pub(crate) struct FakeAdmin(pub(crate) Arc<MemoryStore>);
+
+impl Delete for FakeAdmin {
+    fn delete(
+        &self,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> BoxFuture<'_, headwater_storage::Result<()>> {
+        self.0.delete(matchers, range)
+    }
+}
+
+impl Admin for FakeAdmin {
+    fn clean_tombstones(&self) -> BoxFuture<'_, headwater_storage::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn snapshot(&self, _: bool) -> BoxFuture<'_, headwater_storage::Result<String>> {
+        Box::pin(async { Ok("20261120T031705Z-6f8b5cdc5e7c3d0e".to_owned()) })
+    }
+}
+
+/// Reloads well, or with the error given; quits once.
+#[derive(Default)]
+pub(crate) struct FakeLifecycle {
+    pub(crate) reload_error: Option<String>,
+    pub(crate) asked: AtomicBool,
+}
+
+impl Lifecycle for FakeLifecycle {
+    fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { self.reload_error.clone().map_or(Ok(()), Err) })
+    }
+
+    fn quit(&self) -> bool {
+        !self.asked.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// Parts of a server that has everything.
+pub(crate) fn full(phase: Phase) -> Parts {
+    let store = Arc::new(store());
+    let mut parts = Parts::new(Arc::new(FakeServer(phase)));
+    parts.clock = Arc::new(ManualClock::new(NOW * 1000));
+    parts.engine = Some(Arc::new(FakeEngine(store.clone())));
+    parts.samples = Some(store.clone());
+    parts.labels = Some(store.clone());
+    parts.exemplars = Some(store.clone());
+    parts.scraping = Arc::new(FakeScraping);
+    parts.tsdb = Some(Arc::new(FakeTsdb));
+    parts.admin = Some(Arc::new(FakeAdmin(store)));
+    parts.lifecycle = Some(Arc::new(FakeLifecycle::default()));
+    parts
+}

@@ -1,0 +1,1 @@
+//! Too much, too long, too late.
