@@ -5,11 +5,13 @@
 //! [`XorAppender`] and its peers, which can be read at any time and resumed from bytes.
 
 mod cut;
+mod fill;
 mod histogram;
 mod starts;
 mod value;
 mod varbit;
 mod xor;
+mod xor2;
 
 use bytes::Bytes;
 use headwater_model::{SeriesColumns, TimeRange, Timestamp};
@@ -21,6 +23,7 @@ pub use crate::error::ChunkError;
 pub use cut::{FLOATS_PER_CHUNK, HISTOGRAM_CHUNK_BYTES, HISTOGRAMS_PER_CHUNK_MIN, encode_columns};
 pub use histogram::{Appender, Cut, Float, Integer, Kind};
 pub use xor::XorAppender;
+pub use xor2::Xor2Appender;
 
 /// Writes chunks of integer histograms.
 pub type HistogramAppender = Appender<Integer>;
@@ -127,12 +130,6 @@ pub fn decode(
         Encoding::FloatHistogram => histogram::decode::<Float>(data, false, range, histograms),
         Encoding::HistogramSt => histogram::decode::<Integer>(data, true, range, histograms),
         Encoding::FloatHistogramSt => histogram::decode::<Float>(data, true, range, histograms),
-        Encoding::Xor2 => {
-            let cause = Cause::Unsupported {
-                what: "chunk encoding",
-                number: 4,
-            };
-            Err(DecodeError::new("chunk", 0, cause))
-        }
+        Encoding::Xor2 => xor2::decode(data, range, floats),
     }
 }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use headwater_model::{FloatColumn, TimeRange, Timestamp};
 
 use super::Encoding;
+use super::fill::fill;
 use super::value::{self, Window};
 use crate::bits::{BitReader, BitWriter};
 use crate::error::{ChunkError, DecodeError};
@@ -68,23 +69,19 @@ impl XorAppender {
     /// # Errors
     /// `data` is damaged.
     pub fn resume(data: &[u8]) -> Result<Self, ChunkError> {
-        let (mut times, mut values) = ([0; 1], [0.0; 1]);
-        let header = Header::read(data)?;
-        if header.count == 0 {
+        let mut reader = Reader::new(data)?;
+        if reader.count == 0 {
             return Ok(Self::new());
         }
-        let mut last = Last {
-            times: &mut times,
-            values: &mut values,
-        };
-        let end = read_samples(data, header, Timestamp::MIN, Timestamp::MAX, &mut last)?;
+        reader.walk(|_, _| true)?;
+        // A reader takes "all bits" for the window before the first; a writer may do so, too.
         Ok(Self {
-            bits: BitWriter::resume(data, end.position),
-            time: end.time,
-            delta: end.delta,
-            value: end.value,
-            count: header.count as u16,
-            window: end.window,
+            bits: BitWriter::resume(data, reader.bits.position()),
+            time: reader.time,
+            delta: reader.delta,
+            value: reader.value,
+            count: reader.count as u16,
+            window: reader.window,
         })
     }
 
@@ -179,15 +176,22 @@ impl XorAppender {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Header {
+/// Reads a chunk, one sample after the other.
+struct Reader<'a> {
+    data: &'a [u8],
+    bits: BitReader<'a>,
     count: usize,
+    time: Timestamp,
+    delta: i64,
+    value: u64,
+    window: Window,
+    ascends: bool,
 }
 
-impl Header {
+impl<'a> Reader<'a> {
     /// Reads the count and checks it against the length: every sample takes two bits or more,
     /// so a damaged count cannot ask for much memory.
-    fn read(data: &[u8]) -> Result<Self, ChunkError> {
+    fn new(data: &'a [u8]) -> Result<Self, ChunkError> {
         let head = data
             .first_chunk::<HEADER>()
             .ok_or(DecodeError::truncated(PART, 0))?;
@@ -195,49 +199,75 @@ impl Header {
         if count > data.len() * 4 {
             return Err(DecodeError::truncated(PART, data.len()));
         }
-        Ok(Self { count })
+        Ok(Self {
+            data,
+            bits: BitReader::new(data, HEADER),
+            count,
+            time: 0,
+            delta: 0,
+            value: 0,
+            window: Window::ALL,
+            ascends: true,
+        })
     }
-}
 
-/// Where decoding stopped.
-struct End {
-    position: usize,
-    kept: usize,
-    time: Timestamp,
-    delta: i64,
-    value: u64,
-    window: Window,
-}
-
-/// Where samples go: columns, or only the last sample.
-trait Target {
-    fn put(&mut self, at: usize, time: Timestamp, value: u64);
-}
-
-struct Columns<'a> {
-    times: &'a mut [Timestamp],
-    values: &'a mut [f64],
-}
-
-impl Target for Columns<'_> {
+    /// Gives `each` all samples, or those up to the first for which it answers false.
     #[inline(always)]
-    fn put(&mut self, at: usize, time: Timestamp, value: u64) {
-        if let (Some(to_time), Some(to_value)) = (self.times.get_mut(at), self.values.get_mut(at)) {
-            *to_time = time;
-            *to_value = f64::from_bits(value);
+    fn walk(&mut self, mut each: impl FnMut(Timestamp, u64) -> bool) -> Result<(), ChunkError> {
+        if self.count > 0 {
+            self.time = self.bits.varint().ok_or_else(|| self.unending())?;
+            self.value = self.bits.read(64);
+            if !each(self.time, self.value) {
+                return self.finish();
+            }
         }
+        for at in 1..self.count {
+            if at > 1 {
+                self.delta = self.delta.wrapping_add(read_dod(&mut self.bits));
+            } else {
+                self.delta = self.bits.uvarint().ok_or_else(|| self.unending())? as i64;
+            }
+            let Some(value) = value::read(&mut self.bits, &mut self.window, self.value) else {
+                return Err(self.too_wide());
+            };
+            self.value = value;
+            let before = self.time;
+            self.time = before.wrapping_add(self.delta);
+            self.ascends &= before < self.time;
+            if !each(self.time, self.value) {
+                break;
+            }
+        }
+        self.finish()
     }
-}
 
-struct Last<'a> {
-    times: &'a mut [Timestamp; 1],
-    values: &'a mut [f64; 1],
-}
+    /// What is asked once, because asking for every sample would cost too much.
+    fn finish(&self) -> Result<(), ChunkError> {
+        if self.bits.overrun() {
+            return Err(DecodeError::truncated(PART, self.data.len()));
+        }
+        if !self.ascends {
+            return Err(DecodeError::invalid(PART, HEADER, "times do not ascend"));
+        }
+        Ok(())
+    }
 
-impl Target for Last<'_> {
-    fn put(&mut self, _: usize, time: Timestamp, value: u64) {
-        self.times[0] = time;
-        self.values[0] = f64::from_bits(value);
+    #[cold]
+    fn unending(&self) -> DecodeError {
+        DecodeError::invalid(
+            PART,
+            self.bits.byte_offset(),
+            "a time's varint does not end",
+        )
+    }
+
+    #[cold]
+    fn too_wide(&self) -> DecodeError {
+        DecodeError::invalid(
+            PART,
+            self.bits.byte_offset(),
+            "a value has more than 64 bits",
+        )
     }
 }
 
@@ -246,78 +276,9 @@ pub(super) fn decode(
     range: TimeRange,
     into: &mut FloatColumn,
 ) -> Result<(), ChunkError> {
-    let header = Header::read(data)?;
-    if header.count == 0 {
-        return Ok(());
-    }
-    let before = into.len();
-    into.times.resize(before + header.count, 0);
-    into.values.resize(before + header.count, 0.0);
-    let mut columns = Columns {
-        times: &mut into.times[before..],
-        values: &mut into.values[before..],
-    };
-    let end = read_samples(data, header, range.start, range.end, &mut columns);
-    let kept = before + end.as_ref().map_or(0, |end| end.kept);
-    into.times.truncate(kept);
-    into.values.truncate(kept);
-    if !into.starts.is_empty() {
-        into.starts.resize(kept, 0);
-    }
-    end.map(|_| ())
-}
-
-/// Reads samples up to `last` and gives those from `first` on to `target`.
-#[inline(always)]
-fn read_samples(
-    data: &[u8],
-    header: Header,
-    first: Timestamp,
-    last: Timestamp,
-    target: &mut impl Target,
-) -> Result<End, ChunkError> {
-    let mut bits = BitReader::new(data, HEADER);
-    let unending = |bits: &BitReader<'_>| {
-        DecodeError::invalid(PART, bits.byte_offset(), "a time's varint does not end")
-    };
-    let mut time = bits.varint().ok_or_else(|| unending(&bits))?;
-    let mut value = bits.read(64);
-    let too_wide = |bits: &BitReader<'_>| {
-        DecodeError::invalid(PART, bits.byte_offset(), "a value has more than 64 bits")
-    };
-    let (mut delta, mut window, mut kept) = (0i64, Window::ALL, 0);
-    let mut least_delta = 1;
-    for at in 0..header.count {
-        if at == 1 {
-            delta = bits.uvarint().ok_or_else(|| unending(&bits))? as i64;
-            value = value::read(&mut bits, &mut window, value).ok_or_else(|| too_wide(&bits))?;
-        } else if at > 1 {
-            delta = delta.wrapping_add(read_dod(&mut bits));
-            value = value::read(&mut bits, &mut window, value).ok_or_else(|| too_wide(&bits))?;
-        }
-        if at > 0 {
-            time = time.wrapping_add(delta);
-            least_delta = least_delta.min(delta);
-        }
-        if time > last {
-            break;
-        }
-        target.put(kept, time, value);
-        kept += usize::from(time >= first);
-    }
-    if bits.overrun() {
-        return Err(DecodeError::truncated(PART, data.len()));
-    }
-    if least_delta <= 0 {
-        return Err(DecodeError::invalid(PART, HEADER, "times do not ascend"));
-    }
-    Ok(End {
-        position: bits.position(),
-        kept,
-        time,
-        delta,
-        value,
-        window,
+    let mut reader = Reader::new(data)?;
+    fill(into, range, reader.count, false, |room| {
+        reader.walk(|time, value| room.put(time, value))
     })
 }
 

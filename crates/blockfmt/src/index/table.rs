@@ -200,7 +200,7 @@ fn read_ordered(body: &[u8]) -> Result<Vec<Name>, DecodeError> {
             .filter(|_| before.is_some_and(|before| before.name == entry.name))
         {
             Some(name) => {
-                if name.values as usize % STRIDE == 0 {
+                if (name.values as usize).is_multiple_of(STRIDE) {
                     name.entries.push(offset);
                 }
                 name.values += 1;

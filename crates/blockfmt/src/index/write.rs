@@ -161,7 +161,6 @@ impl IndexWriter {
     /// The postings are larger than the format allows.
     pub fn finish(mut self) -> Result<Vec<u8>, IndexWriteError> {
         let mut table = Table::default();
-        self.pad(POSTINGS_ALIGN);
         self.contents.postings = self.position();
         let all = std::mem::take(&mut self.series);
         self.put_postings(&mut table, ("", ""), all.into_iter())?;

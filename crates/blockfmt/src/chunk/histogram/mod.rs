@@ -21,6 +21,8 @@ mod fit;
 mod kind;
 mod layout;
 mod read;
+#[cfg(test)]
+mod tests;
 mod track;
 
 pub use append::{Appender, Cut};
