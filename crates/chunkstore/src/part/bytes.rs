@@ -3,7 +3,7 @@
 use super::PartError;
 
 /// Appends a LEB128 number.
-pub(super) fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -12,38 +12,38 @@ pub(super) fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends a signed number in zig-zag form.
-pub(super) fn put_varint(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, value: i64) {
     put_uvarint(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
 /// Appends a length and the bytes.
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_uvarint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Reads from the front of a slice.
 #[derive(Clone, Debug)]
-pub(super) struct Input<'a> {
+pub(crate) struct Input<'a> {
     rest: &'a [u8],
     /// What is read, for error messages.
     what: &'static str,
 }
 
 impl<'a> Input<'a> {
-    pub(super) const fn new(bytes: &'a [u8], what: &'static str) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8], what: &'static str) -> Self {
         Self { rest: bytes, what }
     }
 
-    pub(super) fn damaged(&self) -> PartError {
+    pub(crate) fn damaged(&self) -> PartError {
         PartError::Damaged { what: self.what }
     }
 
-    pub(super) const fn rest(&self) -> &'a [u8] {
+    pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], PartError> {
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], PartError> {
         let (head, rest) = self
             .rest
             .split_at_checked(length)
@@ -53,7 +53,7 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    pub(super) fn uvarint(&mut self) -> Result<u64, PartError> {
+    pub(crate) fn uvarint(&mut self) -> Result<u64, PartError> {
         if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok(u64::from(*byte));
@@ -73,14 +73,14 @@ impl<'a> Input<'a> {
         Err(self.damaged())
     }
 
-    pub(super) fn varint(&mut self) -> Result<i64, PartError> {
+    pub(crate) fn varint(&mut self) -> Result<i64, PartError> {
         let value = self.uvarint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     /// A number that counts things of which each takes at least `least` bytes of what is left,
     /// so that damage cannot make a reader allocate more than it was given.
-    pub(super) fn count(&mut self, least: usize) -> Result<usize, PartError> {
+    pub(crate) fn count(&mut self, least: usize) -> Result<usize, PartError> {
         let count = usize::try_from(self.uvarint()?).map_err(|_| self.damaged())?;
         if count
             .checked_mul(least)
@@ -92,17 +92,17 @@ impl<'a> Input<'a> {
         }
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], PartError> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], PartError> {
         let length = self.count(1)?;
         self.take(length)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, PartError> {
+    pub(crate) fn text(&mut self) -> Result<&'a str, PartError> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map_err(|_| self.damaged())
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, PartError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, PartError> {
         let bytes = self.take(4)?;
         Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }

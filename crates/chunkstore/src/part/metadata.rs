@@ -75,7 +75,7 @@ pub(super) fn decode(column: &[u8], rows: usize) -> Result<(Vec<Labels>, Vec<u32
     }
 }
 
-pub(super) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
+pub(crate) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     put_uvarint(out, labels.len() as u64);
     for (name, value) in labels {
         put_bytes(out, name.as_bytes());
@@ -83,7 +83,7 @@ pub(super) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     }
 }
 
-pub(super) fn take_labels(input: &mut Input<'_>) -> Result<Labels, PartError> {
+pub(crate) fn take_labels(input: &mut Input<'_>) -> Result<Labels, PartError> {
     let mut builder = LabelsBuilder::new();
     for _ in 0..input.count(2)? {
         let (name, value) = (input.text()?, input.text()?);

@@ -4,11 +4,11 @@
 //! the object; [`Part`] reads one. A block's columns are fetched and decoded one by one: a query that
 //! only counts never touches the lines.
 
-mod bytes;
+pub(crate) mod bytes;
 mod filter;
 mod footer;
 mod lines;
-mod metadata;
+pub(crate) mod metadata;
 mod read;
 mod template;
 mod times;
