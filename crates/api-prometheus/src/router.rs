@@ -7,12 +7,13 @@ use axum::routing::MethodRouter;
 
 use crate::parts::Parts;
 use crate::routes::{
-    admin, exemplars, expressions, features, federate, labels, lifecycle, metadata, pages, query,
-    remote, rules, status, targets,
+    admin, exemplars, expressions, features, federate, labels, lifecycle, metadata, metrics, pages,
+    query, remote, rules, status, targets,
 };
 use crate::serve::cors::cors;
 use crate::serve::gate::ready_only;
 use crate::serve::methods::Methods;
+use crate::serve::observe::{Observer, observe};
 use crate::serve::plain::not_found;
 use crate::state::Api;
 
@@ -29,7 +30,11 @@ pub fn router(parts: Parts) -> Router {
         "" => routes,
         prefix => pages::redirects_to(prefix).nest(prefix, routes),
     };
-    routes.fallback(not_found).with_state(api)
+    let observer = Observer::new(&api.parts.registry, &settings.route_prefix);
+    routes
+        .layer(from_fn_with_state(observer, observe))
+        .fallback(not_found)
+        .with_state(api)
 }
 
 /// Questions about data answer once the server is ready; a few about the process answer always.
@@ -72,6 +77,7 @@ fn status_routes() -> Router<Api> {
         .route("/status/flags", get(status::flags))
         .route("/status/runtimeinfo", get(status::runtime))
         .route("/status/buildinfo", get(status::build))
+        .route("/status/self_metrics", get(metrics::self_metrics))
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/tsdb/blocks", get(status::blocks))
         .route("/features", get(features::features))
@@ -99,6 +105,7 @@ fn federation_routes() -> Router<Api> {
 /// What operators need also when nothing else answers.
 fn operator_routes() -> Router<Api> {
     Router::new()
+        .route("/metrics", get(metrics::metrics))
         .route("/version", get(status::version))
         .route("/-/healthy", Methods::GET_HEAD.route(lifecycle::healthy))
         .route("/-/reload", lifecycle_post(lifecycle::reload))

@@ -9,6 +9,7 @@ mod tsdb;
 use std::sync::Arc;
 
 use headwater_env::{Clock, SystemClock};
+use headwater_exposition::Registry;
 use headwater_promql::ParseOptions;
 use headwater_query::Evaluate;
 use headwater_storage::{LabelQueries, Select, SelectExemplars};
@@ -31,6 +32,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Where `now` comes from.
     pub clock: Arc<dyn Clock>,
+    /// Where the routes put their metrics, and what `/metrics` tells.
+    pub registry: Registry,
     /// Facts about the process.
     pub server: Arc<dyn Server>,
     /// Which parts of the language selectors and expressions may use.
@@ -59,6 +62,7 @@ impl Parts {
         Self {
             settings: Settings::default(),
             clock: Arc::new(SystemClock::new()),
+            registry: Registry::new(),
             server,
             syntax: ParseOptions::stable(),
             engine: None,

@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
 use headwater_exposition::{
-    Escaping, Format, Metric, MetricFamily, MetricValue, Protocol, content_type, negotiate,
-    write_body,
+    Escaping, Format, Metric, MetricFamily, MetricValue, Protocol, negotiate, write_body,
 };
 use headwater_model::label::METRIC_NAME;
 use headwater_model::{
@@ -21,6 +20,7 @@ use headwater_storage::{Select, SelectRequest};
 use crate::error::{ApiError, ErrorType};
 use crate::form::Form;
 use crate::parts::Parts;
+use crate::routes::metrics::exposition;
 use crate::selectors::match_parameters;
 use crate::serve::plain::error_text;
 use crate::state::Api;
@@ -39,7 +39,7 @@ pub(crate) async fn federate(State(api): State<Api>, headers: HeaderMap, form: F
         .and_then(|value| value.to_str().ok());
     let (protocol, escaping) = protocol_for(accept.unwrap_or(""));
     match body(&api, &form, protocol, escaping).await {
-        Ok(body) => respond(body, protocol, escaping),
+        Ok(body) => exposition(body, protocol, escaping),
         Err(error) => refuse(&error),
     }
 }
@@ -169,14 +169,6 @@ fn metric(labels: &Labels, external: &Labels, value: MetricValue) -> Metric {
             .push((Cow::Owned(name.to_owned()), value.to_owned()));
     }
     metric
-}
-
-fn respond(body: Vec<u8>, protocol: Protocol, escaping: Escaping) -> Response {
-    let content_type = content_type(protocol, escaping);
-    match HeaderValue::from_str(&content_type) {
-        Ok(value) => ([(header::CONTENT_TYPE, value)], body).into_response(),
-        Err(_) => body.into_response(),
-    }
 }
 
 /// Errors are text here, because those who ask are scrapers.

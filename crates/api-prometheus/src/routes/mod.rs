@@ -8,6 +8,7 @@ pub(crate) mod federate;
 pub(crate) mod labels;
 pub(crate) mod lifecycle;
 pub(crate) mod metadata;
+pub(crate) mod metrics;
 pub(crate) mod pages;
 pub(crate) mod query;
 pub(crate) mod remote;

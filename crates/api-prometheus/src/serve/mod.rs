@@ -4,4 +4,5 @@
 pub(crate) mod cors;
 pub(crate) mod gate;
 pub(crate) mod methods;
+pub(crate) mod observe;
 pub(crate) mod plain;

@@ -11,6 +11,7 @@ use headwater_api_prometheus::{
     TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay, format_rfc3339,
 };
 use headwater_env::ManualClock;
+use headwater_exposition::Registry;
 use headwater_model::{
     Exemplar, FloatHistogram, Labels, Matcher, Metadata, MetricType, SeriesColumns, Span, TimeRange,
 };
@@ -402,9 +403,30 @@ pub(crate) fn full(phase: Phase) -> Parts {
     parts.samples = Some(store.clone());
     parts.labels = Some(store.clone());
     parts.exemplars = Some(store.clone());
+    measure(&parts.registry);
     parts.scraping = Arc::new(FakeScraping);
     parts.tsdb = Some(Arc::new(FakeTsdb));
     parts.admin = Some(Arc::new(FakeAdmin(store)));
     parts.lifecycle = Some(Arc::new(FakeLifecycle::default()));
     parts
+}
+
+/// One metric of each kind.
+fn measure(registry: &Registry) {
+    registry
+        .gauge("prometheus_tsdb_head_chunks", "Chunks.")
+        .set(2.5);
+    registry
+        .gauge("prometheus_tsdb_head_series", "Series.")
+        .set(5.0);
+    registry
+        .counters("calls_total", "Calls.", &["to"])
+        .with(&["a"])
+        .inc();
+    registry
+        .histogram("calls_seconds", "Calls.", &[0.5, 1.0])
+        .observe(0.7);
+    registry
+        .summary("waits_seconds", "Waits.", &[0.5])
+        .observe(0.7);
 }
