@@ -8,6 +8,7 @@ pub mod message;
 pub mod plugin;
 pub mod plugins;
 pub mod stat;
+pub mod timefmt;
 pub mod topology;
 
 pub use event::{Body, Event};

@@ -11,6 +11,7 @@ mod env;
 mod error;
 mod fields;
 mod hekad;
+mod keys;
 mod nearest;
 mod plan;
 mod read;

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use super::env::interpolate;
 use super::error::{ConfigError, ConfigErrors, Source};
 use super::fields::fields_of;
+use super::keys::quote_keys;
 use super::nearest;
 
 /// The text of a configuration: one file, or all `*.toml` of a directory.
@@ -82,7 +83,10 @@ fn replaced(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Source, ConfigError> {
     match interpolate(&text, env) {
-        Ok(text) => Ok(Source { path, text }),
+        Ok(text) => Ok(Source {
+            path,
+            text: quote_keys(&text),
+        }),
         Err(offset) => {
             let error = ConfigError::new("invalid characters in the name of a variable, or no ] behind it");
             Err(error.at(&Source { path, text }, offset))

@@ -5,15 +5,22 @@
 //! has to differ: an exception that stops differing is reported as a failure,
 //! so that the list stays true.
 
+mod capture;
+mod decoders;
+mod encoders;
 mod exceptions;
 mod frames;
 mod json;
 mod matcher;
+mod splitters;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use exceptions::EXCEPTIONS;
+
+/// How the refusal of a plugin that does not exist yet is worded.
+const NOT_BUILT: &str = "is a plugin of heka that is not built yet";
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -24,6 +31,8 @@ pub struct Report {
     pub failed: Vec<(String, String)>,
     /// Cases that differ on purpose, with the reason.
     pub excepted: Vec<(String, &'static str)>,
+    /// Cases of plugins that do not exist here yet.
+    pub unbuilt: usize,
     /// Files of recorded cases that were not there.
     pub absent: Vec<PathBuf>,
 }
@@ -35,6 +44,10 @@ impl Report {
     }
 
     fn judge(&mut self, case: String, outcome: Result<(), String>) {
+        if outcome.as_ref().is_err_and(|why| why.contains(NOT_BUILT)) {
+            self.unbuilt += 1;
+            return;
+        }
         let exception = EXCEPTIONS.iter().find(|(name, _)| *name == case);
         match (outcome, exception) {
             (Ok(()), None) => self.passed += 1,
@@ -64,6 +77,10 @@ impl fmt::Display for Report {
         if excepted > 0 {
             writeln!(f, "heka golden: {excepted} deliberate differences not counted below")?;
         }
+        if self.unbuilt > 0 {
+            let unbuilt = self.unbuilt;
+            writeln!(f, "heka golden: {unbuilt} cases of plugins not built yet not counted below")?;
+        }
         write!(
             f,
             "heka golden: {} passed, {} failed, of {}",
@@ -77,8 +94,15 @@ impl fmt::Display for Report {
 /// Runs all recorded cases found in `dir`.
 pub fn run(dir: &Path) -> Report {
     let mut report = Report::default();
-    let suites: [(&str, fn(&serde_json::Value, &Path, &mut Report)); 2] =
-        [("matcher.json", matcher::run), ("frames.json", frames::run)];
+    type Suite = fn(&serde_json::Value, &Path, &mut Report);
+    let suites: [(&str, Suite); 6] = [
+        ("matcher.json", matcher::run),
+        ("frames.json", frames::run),
+        ("frames.json", splitters::run_streams),
+        ("splitters.json", splitters::run),
+        ("decoders.json", decoders::run),
+        ("encoders.json", encoders::run),
+    ];
     for (file, suite) in suites {
         let path = dir.join(file);
         match json::load(&path) {

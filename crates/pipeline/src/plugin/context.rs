@@ -109,7 +109,12 @@ pub struct BuildContext<'a> {
     services: &'a Arc<Services>,
     parts: &'a Arc<Parts>,
     ticker: Option<Duration>,
+    /// How many decoders that hold decoders this one is in.
+    depth: usize,
 }
+
+/// Decoders may hold decoders this deep. A cycle is deeper.
+const NESTED_MAX: usize = 16;
 
 impl<'a> BuildContext<'a> {
     pub(crate) fn new(
@@ -125,7 +130,23 @@ impl<'a> BuildContext<'a> {
             services,
             parts,
             ticker,
+            depth: 0,
         }
+    }
+
+    /// The context in which the parts of a part are built.
+    ///
+    /// # Errors
+    ///
+    /// If parts hold each other in a circle.
+    pub fn nested(&self) -> Result<BuildContext<'a>, BuildError> {
+        if self.depth == NESTED_MAX {
+            return Err(BuildError::new("decoders name each other in a circle"));
+        }
+        Ok(BuildContext {
+            depth: self.depth + 1,
+            ..*self
+        })
     }
 
     /// Name of the section.
@@ -154,22 +175,10 @@ impl<'a> BuildContext<'a> {
     ///
     /// If there is none, or it cannot be built.
     pub fn decoder(&self, name: &str) -> Result<Box<dyn Decoder>, BuildError> {
-        self.parts.decoder(name, self.globals, self.services, self.parts)
-    }
-}
-
-impl Parts {
-    fn decoder(
-        &self,
-        name: &str,
-        globals: &Arc<Globals>,
-        services: &Arc<Services>,
-        parts: &Arc<Parts>,
-    ) -> Result<Box<dyn Decoder>, BuildError> {
-        let Some(make) = self.decoders.get(name) else {
+        let Some(make) = self.parts.decoders.get(name) else {
             return Err(BuildError::new(format!("no decoder named {name}")));
         };
-        make(&BuildContext::new(name, globals, services, parts, None))
+        make(&BuildContext { name, ..*self })
     }
 }
 
@@ -224,7 +233,6 @@ impl InputContext {
             kind: Some(name.clone()),
             logger: Some(name),
             severity: Some(message::SEVERITY_DEFAULT),
-            pid: Some(self.globals.pid),
             hostname: Some(self.globals.hostname.clone()),
             ..Message::default()
         }
@@ -263,8 +271,8 @@ impl InputContext {
         let Some(name) = &self.common.decoder else {
             return Ok(None);
         };
-        let made = self.parts.decoder(name, &self.globals, &self.services, &self.parts);
-        made.map(Some)
+        let cx = BuildContext::new(name, &self.globals, &self.services, &self.parts, None);
+        cx.decoder(name).map(Some)
     }
 
     fn splitter(&self) -> Result<(Box<dyn Splitter>, SessionOptions), BuildError> {

@@ -1,6 +1,9 @@
 //! The plugins that come with this crate.
 
+pub mod decoders;
+pub mod encoders;
 pub mod splitters;
+mod template;
 
 use crate::plugin::Registry;
 
@@ -8,6 +11,15 @@ use crate::plugin::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     registry
+        .decoder::<decoders::MultiDecoder>()
+        .decoder::<decoders::PayloadRegexDecoder>()
+        .decoder::<decoders::ProtobufDecoder>()
+        .decoder::<decoders::ScribbleDecoder>()
+        .encoder::<encoders::ESJsonEncoder>()
+        .encoder::<encoders::ESLogstashV0Encoder>()
+        .encoder::<encoders::PayloadEncoder>()
+        .encoder::<encoders::ProtobufEncoder>()
+        .encoder::<encoders::RstEncoder>()
         .splitter::<splitters::HekaFramingSplitter>()
         .splitter::<splitters::NullSplitter>()
         .splitter::<splitters::PatternGroupingSplitter>()
@@ -18,7 +30,7 @@ pub fn registry() -> Registry {
 }
 
 /// Plugins of heka that do not exist here yet.
-const PLANNED: [&str; 36] = [
+const PLANNED: [&str; 35] = [
     "AMQPInput",
     "AMQPOutput",
     "DashboardOutput",
@@ -26,7 +38,6 @@ const PLANNED: [&str; 36] = [
     "DockerLogInput",
     "DockerStatsInput",
     "ElasticSearchOutput",
-    "ESLogstashV0Encoder",
     "FilePollingInput",
     "GeoIpDecoder",
     "HttpInput",
