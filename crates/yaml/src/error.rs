@@ -48,6 +48,13 @@ impl Error {
         self
     }
 
+    /// The same place, other words.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     pub(crate) fn at(mut self, position: Option<Position>) -> Self {
         self.position = position;
         self

@@ -64,7 +64,13 @@ fn translate(error: Library) -> Error {
     });
     let message = match error.without_snippet() {
         Library::Message { msg, .. } => msg.clone(),
-        Library::SerdeUnknownField { field, .. } => format!("unknown key {field}"),
+        Library::SerdeUnknownField { field, .. } if field.starts_with('"') => {
+            format!("unknown key {field}")
+        }
+        Library::SerdeUnknownField { field, .. } => field.clone(),
+        Library::BinaryNotUtf8 { .. } | Library::InvalidBinaryBase64 { .. } => {
+            "the !!binary value does not hold UTF-8 text".to_owned()
+        }
         Library::DuplicateMappingKey { key: Some(key), .. } => {
             format!("the key {key:?} is given twice")
         }

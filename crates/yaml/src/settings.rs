@@ -77,6 +77,11 @@ fn checked<T: Fields, E: serde::de::Error>(mut settings: T) -> Result<T, E> {
     Ok(settings)
 }
 
+/// The error for a key that is known but cannot be had, placed at the key.
+pub fn refused_key<E: serde::de::Error>(key: &str, why: &str) -> E {
+    E::unknown_field(&format!("{key}: {why}"), &[])
+}
+
 fn hint<T: Fields>(key: &str) -> String {
     let mut known = Vec::new();
     T::keys(&mut |name| known.push(name));
