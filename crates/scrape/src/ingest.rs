@@ -1,0 +1,495 @@
+//! From a body to samples in a batch: the hot path of a scrape.
+//!
+//! For a series that was there in the last scrape this is a hash lookup, a push into a
+//! vector, and the store's batched append; labels are only built for new series.
+
+use headwater_exposition::{Event, Format, Options, Parser, Sample, Value};
+use headwater_model::{Exemplar, LabelsBuilder, Metadata, Timestamp, stale_nan};
+use headwater_storage::{AppendError, Appender, FloatSample, SampleValue, SeriesRef};
+use parking_lot::RwLock;
+
+use crate::cache::{Cache, Lookup};
+use crate::config::{JobConfig, ManagerOptions};
+use crate::error::ScrapeError;
+use crate::labels;
+use crate::metadata::MetadataCache;
+use crate::metrics::Metrics;
+use crate::resolution;
+use crate::target::Target;
+
+/// How many float samples are given to the store at once.
+const BATCH: usize = 512;
+/// How far in the future a time in a body may lie, in milliseconds.
+const MAX_AHEAD: i64 = 10 * 60 * 1000;
+
+/// What a scrape needs to know beside the body.
+pub(crate) struct Scrape<'a> {
+    pub(crate) job: &'a JobConfig,
+    pub(crate) target: &'a Target,
+    pub(crate) options: &'a ManagerOptions,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) metadata: &'a RwLock<MetadataCache>,
+    /// The time of samples that have none of their own, in milliseconds.
+    pub(crate) time: Timestamp,
+}
+
+/// What the `scrape_*` series tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Samples in the body.
+    pub(crate) scraped: usize,
+    /// Samples after relabelling.
+    pub(crate) kept: usize,
+    /// Series that were not there in the last scrape.
+    pub(crate) new_series: usize,
+}
+
+/// The memory of one target's scrapes.
+#[derive(Debug, Default)]
+pub(crate) struct Ingest {
+    cache: Cache,
+    /// Number of scrapes so far.
+    number: u64,
+    labels: LabelsBuilder,
+    floats: Vec<FloatSample>,
+    /// Beside `floats`.
+    notes: Vec<Note>,
+    exemplars: Vec<Exemplar>,
+    counts: Counts,
+    refused: Refused,
+    over_sample_limit: bool,
+    over_bucket_limit: bool,
+}
+
+/// What becomes of a sample once it is accepted.
+#[derive(Debug, Clone, Copy)]
+struct Note {
+    slot: u32,
+    new: bool,
+    counts_for_staleness: bool,
+}
+
+/// How many samples were left out, by reason.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refused {
+    out_of_order: u64,
+    out_of_bounds: u64,
+    duplicate: u64,
+    exemplars: u64,
+}
+
+impl Ingest {
+    /// Appends a body's samples, and stale markers for series that it no longer has. The
+    /// counts are true also when the scrape fails.
+    ///
+    /// # Errors
+    /// Why the scrape fails as a whole: the batch has to be rolled back.
+    pub(crate) fn body(
+        &mut self,
+        body: &[u8],
+        format: Format,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> (Counts, Result<(), ScrapeError>) {
+        self.begin();
+        let result = self
+            .samples(body, format, scrape, appender)
+            .and_then(|()| self.stale_markers(scrape, appender));
+        self.tell_refused(scrape);
+        if result.is_ok() {
+            self.cache.end_well();
+            scrape.metadata.write().expire(self.number);
+        }
+        (self.counts, result)
+    }
+
+    fn begin(&mut self) {
+        self.number += 1;
+        self.cache.begin();
+        self.counts = Counts::default();
+        self.refused = Refused::default();
+        self.floats.clear();
+        self.notes.clear();
+        self.over_sample_limit = false;
+        self.over_bucket_limit = false;
+    }
+
+    fn samples(
+        &mut self,
+        body: &[u8],
+        format: Format,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> Result<(), ScrapeError> {
+        let options = Options::default()
+            .with_native_histograms(scrape.target.native_histograms)
+            .with_classic_beside_native(scrape.target.classic_beside_native);
+        let mut parser = Parser::new(body, format, options)?;
+        while let Some(event) = parser.next_event()? {
+            match event {
+                Event::Sample(sample) => self.sample(&sample, scrape, appender)?,
+                Event::Type {
+                    family,
+                    metric_type,
+                } => {
+                    scrape
+                        .metadata
+                        .write()
+                        .set_type(self.number, family, metric_type);
+                }
+                Event::Help { family, help } => {
+                    scrape.metadata.write().set_help(self.number, family, help)
+                }
+                Event::Unit { family, unit } => {
+                    scrape.metadata.write().set_unit(self.number, family, unit)
+                }
+                _ => {}
+            }
+        }
+        self.flush(appender)?;
+        if self.over_sample_limit {
+            scrape.metrics.exceeded_sample_limit.inc();
+            return Err(ScrapeError::SampleLimit);
+        }
+        if self.over_bucket_limit {
+            scrape.metrics.exceeded_bucket_limit.inc();
+            return Err(ScrapeError::BucketLimit);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn sample(
+        &mut self,
+        sample: &Sample<'_>,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> Result<(), ScrapeError> {
+        self.counts.scraped += 1;
+        let own_time = sample.time.filter(|_| scrape.job.honor_timestamps);
+        let time = own_time.unwrap_or(scrape.time);
+        let (slot, reference, new) = match self.cache.look_up(sample.series) {
+            Lookup::Dropped => return Ok(()),
+            Lookup::Series { again: true, .. } if own_time.is_none() => {
+                self.counts.kept += 1;
+                self.refused.duplicate += 1;
+                return Ok(());
+            }
+            Lookup::Series {
+                slot, reference, ..
+            } => (slot, reference, false),
+            Lookup::Unknown => match self.new_series(sample, scrape, appender)? {
+                Some((slot, reference)) => (slot, reference, true),
+                None => return Ok(()),
+            },
+        };
+        self.counts.kept += 1;
+        if self.exceeds_sample_limit(sample, scrape) {
+            return Ok(());
+        }
+        if own_time.is_some() && time > scrape.time.saturating_add(MAX_AHEAD) {
+            self.refused.out_of_bounds += 1;
+            return Ok(());
+        }
+        let counts_for_staleness = own_time.is_none() || scrape.job.track_timestamps_staleness;
+        let note = Note {
+            slot,
+            new,
+            counts_for_staleness,
+        };
+        let start = sample
+            .start
+            .filter(|_| scrape.options.append_start_timestamps)
+            .unwrap_or(0);
+        match sample.value {
+            Value::Float(value) if start == 0 => {
+                self.floats.push(FloatSample {
+                    series: reference,
+                    time,
+                    value,
+                });
+                self.notes.push(note);
+                if self.floats.len() == BATCH {
+                    self.flush(appender)?;
+                }
+            }
+            value => self.single(value, time, start, note, reference, scrape, appender)?,
+        }
+        if sample.has_exemplars() {
+            self.take_exemplars(sample, time, reference, appender)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what the limit counts: everything that is kept, stale markers excepted. Parsing
+    /// goes on behind the limit, so that the report tells how many samples there are.
+    fn exceeds_sample_limit(&mut self, sample: &Sample<'_>, scrape: &Scrape<'_>) -> bool {
+        let stale =
+            matches!(sample.value, Value::Float(value) if headwater_model::is_stale_nan(value));
+        let limit = scrape.job.limits.samples;
+        let over = limit > 0 && self.counts.kept > limit && !stale;
+        self.over_sample_limit |= over;
+        over
+    }
+
+    /// Builds the labels of a series, asks the store for it and remembers both.
+    #[cold]
+    fn new_series(
+        &mut self,
+        sample: &Sample<'_>,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> Result<Option<(u32, SeriesRef)>, ScrapeError> {
+        self.labels.clear();
+        sample.labels(&mut self.labels)?;
+        let finished = labels::finish(&mut self.labels, scrape.target.labels(), scrape.job);
+        if matches!(finished, Err(ScrapeError::LabelLimit(_))) {
+            scrape.metrics.exceeded_label_limits.inc();
+        }
+        let Some(labels) = finished? else {
+            self.cache.insert_dropped(sample.series);
+            return Ok(None);
+        };
+        let reference = appender.series(&labels)?;
+        if scrape.options.append_metadata {
+            append_metadata(sample, reference, scrape, appender);
+        }
+        Ok(Some((
+            self.cache.insert(sample.series, reference, labels),
+            reference,
+        )))
+    }
+
+    /// Appends what does not go through the batch of floats.
+    #[expect(clippy::too_many_arguments, reason = "one sample, taken apart")]
+    fn single(
+        &mut self,
+        value: Value<'_>,
+        time: Timestamp,
+        start: Timestamp,
+        note: Note,
+        reference: SeriesRef,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> Result<(), ScrapeError> {
+        // The series may have floats in the batch, which come first.
+        self.flush(appender)?;
+        let limits = &scrape.job.limits;
+        let fitted = match value {
+            Value::Float(_) => Ok((None, None)),
+            Value::Histogram(histogram) => {
+                resolution::fit(histogram, limits).map(|fitted| (fitted, None))
+            }
+            Value::FloatHistogram(histogram) => {
+                resolution::fit_float(histogram, limits).map(|fitted| (None, fitted))
+            }
+        };
+        let Ok((integer, float)) = fitted else {
+            self.over_bucket_limit = true;
+            return Ok(());
+        };
+        let value = match value {
+            Value::Float(value) => SampleValue::Float(value),
+            Value::Histogram(histogram) => {
+                SampleValue::Histogram(integer.as_ref().unwrap_or(histogram))
+            }
+            Value::FloatHistogram(histogram) => {
+                SampleValue::FloatHistogram(float.as_ref().unwrap_or(histogram))
+            }
+        };
+        let mut result = appender.append(reference, time, start, value);
+        if matches!(result, Err(AppendError::UnknownSeries)) {
+            let renewed = self.renew(note.slot, appender)?;
+            result = appender.append(renewed, time, start, value);
+        }
+        self.note(note, result)
+    }
+
+    /// Gives the batch to the store.
+    fn flush(&mut self, appender: &mut dyn Appender) -> Result<(), ScrapeError> {
+        if self.floats.is_empty() {
+            return Ok(());
+        }
+        let mut refused: Vec<(usize, AppendError)> = Vec::new();
+        appender.append_floats(&self.floats, &mut |at, error| refused.push((at, error)));
+        let floats = std::mem::take(&mut self.floats);
+        let notes = std::mem::take(&mut self.notes);
+        let mut refused = refused.into_iter().peekable();
+        for (at, note) in notes.iter().enumerate() {
+            let result = match refused.next_if(|(refused_at, _)| *refused_at == at) {
+                None => Ok(()),
+                Some((_, AppendError::UnknownSeries)) => {
+                    let renewed = self.renew(note.slot, appender)?;
+                    appender.append_float(renewed, floats[at].time, floats[at].value)
+                }
+                Some((_, error)) => Err(error),
+            };
+            self.note(*note, result)?;
+        }
+        // The memory is used again.
+        (self.floats, self.notes) = (floats, notes);
+        self.floats.clear();
+        self.notes.clear();
+        Ok(())
+    }
+
+    /// The store has forgotten a series, as it does with those that got no samples for long.
+    #[cold]
+    fn renew(&mut self, slot: u32, appender: &mut dyn Appender) -> Result<SeriesRef, ScrapeError> {
+        let reference = appender.series(self.cache.labels(slot))?;
+        self.cache.set_reference(slot, reference);
+        Ok(reference)
+    }
+
+    /// What an append means for the scrape: single samples may be refused, others fail it.
+    #[inline]
+    fn note(&mut self, note: Note, result: Result<(), AppendError>) -> Result<(), ScrapeError> {
+        match result {
+            Ok(()) => {
+                if note.counts_for_staleness {
+                    self.cache.mark_alive(note.slot);
+                }
+                self.counts.new_series += usize::from(note.new);
+            }
+            Err(AppendError::OutOfOrder { .. } | AppendError::TooOld { .. }) => {
+                self.refused.out_of_order += 1
+            }
+            Err(AppendError::OutOfBounds { .. }) => self.refused.out_of_bounds += 1,
+            Err(AppendError::DuplicateTimestamp) => self.refused.duplicate += 1,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn take_exemplars(
+        &mut self,
+        sample: &Sample<'_>,
+        time: Timestamp,
+        reference: SeriesRef,
+        appender: &mut dyn Appender,
+    ) -> Result<(), ScrapeError> {
+        self.exemplars.clear();
+        sample.exemplars(&mut self.exemplars)?;
+        // In order of time, so that of several none makes another one late.
+        self.exemplars.sort_by_key(|exemplar| exemplar.time);
+        for exemplar in &mut self.exemplars {
+            exemplar.time.get_or_insert(time);
+            match appender.exemplar(reference, exemplar) {
+                Err(AppendError::ExemplarOutOfOrder) => self.refused.exemplars += 1,
+                Err(AppendError::Store(error)) => return Err(error.into()),
+                // An exemplar is an extra: one that is too long, or known already, is no failure.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn stale_markers(
+        &mut self,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> Result<(), ScrapeError> {
+        append_stale(self.cache.vanished(), scrape.time, appender)
+    }
+
+    /// Marks every series of the target stale: the scrape has failed, or the target is gone.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(crate) fn all_stale(
+        &mut self,
+        time: Timestamp,
+        metrics: &Metrics,
+        appender: &mut dyn Appender,
+    ) -> Result<(), ScrapeError> {
+        let result = append_stale(self.cache.alive_before(), time, appender);
+        if self.cache.end_empty() {
+            metrics.cache_flush_forced.inc();
+        }
+        result
+    }
+
+    /// The settings have changed: what was known about bytes may not hold any more.
+    pub(crate) fn settings_changed(&mut self) {
+        self.cache.forget_bytes();
+    }
+
+    fn tell_refused(&self, scrape: &Scrape<'_>) {
+        let Refused {
+            out_of_order,
+            out_of_bounds,
+            duplicate,
+            exemplars,
+        } = self.refused;
+        let metrics = scrape.metrics;
+        for (count, counter, what) in [
+            (
+                out_of_order,
+                &metrics.out_of_order,
+                "Error on ingesting out-of-order samples",
+            ),
+            (
+                duplicate,
+                &metrics.duplicate,
+                "Error on ingesting samples with different value but same timestamp",
+            ),
+            (
+                out_of_bounds,
+                &metrics.out_of_bounds,
+                "Error on ingesting samples that are too old or are too far into the future",
+            ),
+            (
+                exemplars,
+                &metrics.exemplar_out_of_order,
+                "Error on ingesting out-of-order exemplars",
+            ),
+        ] {
+            if count > 0 {
+                counter.inc_by(count);
+                tracing::warn!(
+                    scrape_pool = scrape.job.job_name,
+                    target = scrape.target.url(),
+                    num_dropped = count,
+                    "{what}"
+                );
+            }
+        }
+    }
+}
+
+fn append_stale(
+    series: impl Iterator<Item = (u32, SeriesRef)>,
+    time: Timestamp,
+    appender: &mut dyn Appender,
+) -> Result<(), ScrapeError> {
+    for (_, reference) in series {
+        match appender.append_float(reference, time, stale_nan()) {
+            // The series went on elsewhere, or the store has forgotten it: it needs no marker.
+            Ok(())
+            | Err(
+                AppendError::OutOfOrder { .. }
+                | AppendError::TooOld { .. }
+                | AppendError::OutOfBounds { .. }
+                | AppendError::DuplicateTimestamp
+                | AppendError::UnknownSeries,
+            ) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Tells the store type, unit and help of a new series.
+fn append_metadata(
+    sample: &Sample<'_>,
+    reference: SeriesRef,
+    scrape: &Scrape<'_>,
+    appender: &mut dyn Appender,
+) {
+    let metadata: Option<Metadata> = scrape.metadata.read().get(sample.family).cloned();
+    if let Some(metadata) = metadata
+        && let Err(error) = appender.metadata(reference, &metadata)
+    {
+        tracing::debug!(target = scrape.target.url(), %error, "Error on appending metadata");
+    }
+}

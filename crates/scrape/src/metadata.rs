@@ -1,0 +1,133 @@
+//! Type, unit and help of the metrics of a target.
+
+use std::collections::BTreeMap;
+
+use headwater_model::{Metadata, MetricType};
+
+/// For how many scrapes the metadata of a metric that has gone is kept.
+const KEEP_SCRAPES: u64 = 10;
+/// Most metrics that are remembered for one target, against bodies of nothing but comments.
+const MAX_METRICS: usize = 100_000;
+
+/// What a target has said about its metrics.
+#[derive(Debug, Default)]
+pub(crate) struct MetadataCache {
+    entries: BTreeMap<String, Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    metadata: Metadata,
+    seen: u64,
+}
+
+impl MetadataCache {
+    pub(crate) fn set_type(&mut self, scrape: u64, family: &str, metric_type: MetricType) {
+        self.update(scrape, family, |metadata| {
+            metadata.metric_type = metric_type
+        });
+    }
+
+    pub(crate) fn set_help(&mut self, scrape: u64, family: &str, help: &str) {
+        self.update(scrape, family, |metadata| {
+            if metadata.help != help {
+                help.clone_into(&mut metadata.help);
+            }
+        });
+    }
+
+    pub(crate) fn set_unit(&mut self, scrape: u64, family: &str, unit: &str) {
+        self.update(scrape, family, |metadata| {
+            if metadata.unit != unit {
+                unit.clone_into(&mut metadata.unit);
+            }
+        });
+    }
+
+    fn update(&mut self, scrape: u64, family: &str, change: impl FnOnce(&mut Metadata)) {
+        if !self.entries.contains_key(family) {
+            if self.entries.len() >= MAX_METRICS {
+                return;
+            }
+            self.entries.insert(
+                family.to_owned(),
+                Entry {
+                    metadata: Metadata::default(),
+                    seen: scrape,
+                },
+            );
+            self.bytes += family.len();
+        }
+        let Some(entry) = self.entries.get_mut(family) else {
+            return;
+        };
+        self.bytes -= size(&entry.metadata);
+        change(&mut entry.metadata);
+        self.bytes += size(&entry.metadata);
+        entry.seen = scrape;
+    }
+
+    /// Forgets what has not been said for some scrapes.
+    pub(crate) fn expire(&mut self, scrape: u64) {
+        let bytes = &mut self.bytes;
+        self.entries.retain(|family, entry| {
+            let keep = scrape - entry.seen <= KEEP_SCRAPES;
+            if !keep {
+                *bytes -= family.len() + size(&entry.metadata);
+            }
+            keep
+        });
+    }
+
+    pub(crate) fn get(&self, family: &str) -> Option<&Metadata> {
+        self.entries.get(family).map(|entry| &entry.metadata)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Metadata)> {
+        self.entries
+            .iter()
+            .map(|(family, entry)| (family.as_str(), &entry.metadata))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes of text.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+fn size(metadata: &Metadata) -> usize {
+    metadata.help.len() + metadata.unit.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembers_for_some_scrapes() {
+        let mut cache = MetadataCache::default();
+        cache.set_help(1, "a", "Help.");
+        cache.set_help(1, "a", "Longer help.");
+        cache.set_type(1, "a", MetricType::Gauge);
+        cache.set_unit(1, "b", "bytes");
+        assert_eq!(
+            cache.get("a").map(|m| (m.metric_type, m.help.as_str())),
+            Some((MetricType::Gauge, "Longer help."))
+        );
+        assert_eq!((cache.len(), cache.bytes()), (2, 19));
+        cache.set_help(11, "b", "");
+        cache.expire(11);
+        assert_eq!(cache.len(), 2);
+        cache.expire(12);
+        assert_eq!(
+            cache.iter().map(|(family, _)| family).collect::<Vec<_>>(),
+            ["b"]
+        );
+        assert_eq!(cache.bytes(), 6);
+    }
+}
