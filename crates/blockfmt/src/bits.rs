@@ -120,7 +120,7 @@ pub(crate) const fn zigzag(value: i64) -> u64 {
 }
 
 /// Bytes that the writer keeps behind its position, so that it may store whole words.
-const SLACK: usize = 16;
+const SLACK: usize = 17;
 /// The first allocation; a chunk of a flat series never needs another.
 const FIRST_BYTES: usize = 48;
 
@@ -163,14 +163,26 @@ impl BitWriter {
         self.position += bits;
     }
 
+    /// The same with a number of up to 121 bits, in one store of sixteen bytes.
+    #[inline(always)]
+    pub(crate) fn write_wide(&mut self, value: u128, bits: u32) {
+        debug_assert!((1..=121).contains(&bits) && (value >> bits) == 0);
+        let (byte, shift) = ((self.position >> 3) as usize, self.position & 7);
+        if byte + SLACK > self.buffer.len() {
+            self.grow();
+        }
+        let word = u128::from(self.buffer[byte]) << 120 | value << (128 - bits - shift);
+        self.buffer[byte..byte + 16].copy_from_slice(&word.to_be_bytes());
+        self.position += bits;
+    }
+
     /// Writes the low `bits` bits of `value`, of which the others must be zero; at most 64.
     #[inline(always)]
     pub(crate) fn write(&mut self, value: u64, bits: u32) {
         if bits <= PEEK_BITS {
             return self.write_short(value, bits);
         }
-        self.write_short(value >> 32, bits - 32);
-        self.write_short(value & 0xffff_ffff, 32);
+        self.write_wide(value.into(), bits);
     }
 
     pub(crate) fn write_bit(&mut self, bit: bool) {

@@ -80,11 +80,24 @@ impl Starts {
         at: u16,
         (before, time): (Timestamp, Timestamp),
     ) -> Option<Timestamp> {
-        if at == 0 {
-            if self.header & KNOWN != 0 {
-                self.start = time.wrapping_sub(input.varint()?);
-            }
-        } else if self.named() != 0 && at >= self.named() {
+        if at > 0 {
+            return Some(self.read_next(input, at, (before, time)));
+        }
+        if self.header & KNOWN != 0 {
+            self.start = time.wrapping_sub(input.varint()?);
+        }
+        Some(self.start)
+    }
+
+    /// The same behind any sample but the first.
+    #[inline(always)]
+    pub(super) fn read_next(
+        &mut self,
+        input: &mut BitReader<'_>,
+        at: u16,
+        (before, _): (Timestamp, Timestamp),
+    ) -> Timestamp {
+        if self.named() != 0 && at >= self.named() {
             let read = varbit::read_int(input);
             self.difference = if at == self.named() {
                 read
@@ -93,6 +106,6 @@ impl Starts {
             };
             self.start = before.wrapping_sub(self.difference);
         }
-        Some(self.start)
+        self.start
     }
 }

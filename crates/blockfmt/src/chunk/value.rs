@@ -103,8 +103,8 @@ pub(super) fn write_significant(
     if bits + width <= PEEK_BITS {
         return out.write_short(prefix << width | significant, bits + width);
     }
-    out.write_short(prefix, bits);
-    out.write(significant, width);
+    let code = u128::from(prefix) << width | u128::from(significant);
+    out.write_wide(code, bits + width);
 }
 
 /// Reads the value behind `before`; `None` if its window is impossible.

@@ -76,12 +76,12 @@ impl XorAppender {
         reader.walk(|_, _| true)?;
         // A reader takes "all bits" for the window before the first; a writer may do so, too.
         Ok(Self {
-            bits: BitWriter::resume(data, reader.bits.position()),
-            time: reader.time,
-            delta: reader.delta,
-            value: reader.value,
+            bits: BitWriter::resume(data, reader.state.bits.position()),
+            time: reader.state.time,
+            delta: reader.state.delta,
+            value: reader.state.value,
             count: reader.count as u16,
-            window: reader.window,
+            window: reader.state.window,
         })
     }
 
@@ -179,8 +179,15 @@ impl XorAppender {
 /// Reads a chunk, one sample after the other.
 struct Reader<'a> {
     data: &'a [u8],
-    bits: BitReader<'a>,
     count: usize,
+    state: State<'a>,
+}
+
+/// What changes from sample to sample. The loop works on a copy: nothing may borrow it, or the
+/// compiler would keep it in memory instead of registers, at twice the time.
+#[derive(Clone, Copy)]
+struct State<'a> {
+    bits: BitReader<'a>,
     time: Timestamp,
     delta: i64,
     value: u64,
@@ -199,75 +206,135 @@ impl<'a> Reader<'a> {
         if count > data.len() * 4 {
             return Err(DecodeError::truncated(PART, data.len()));
         }
-        Ok(Self {
-            data,
+        let state = State {
             bits: BitReader::new(data, HEADER),
-            count,
             time: 0,
             delta: 0,
             value: 0,
             window: Window::ALL,
             ascends: true,
-        })
+        };
+        Ok(Self { data, count, state })
     }
 
     /// Gives `each` all samples, or those up to the first for which it answers false.
     #[inline(always)]
     fn walk(&mut self, mut each: impl FnMut(Timestamp, u64) -> bool) -> Result<(), ChunkError> {
-        if self.count > 0 {
-            self.time = self.bits.varint().ok_or_else(|| self.unending())?;
-            self.value = self.bits.read(64);
-            if !each(self.time, self.value) {
+        for at in 0..self.count.min(2) {
+            self.state = head(self.state, at)?;
+            if !each(self.state.time, self.state.value) {
                 return self.finish();
             }
         }
-        for at in 1..self.count {
-            if at > 1 {
-                self.delta = self.delta.wrapping_add(read_dod(&mut self.bits));
-            } else {
-                self.delta = self.bits.uvarint().ok_or_else(|| self.unending())? as i64;
+        let mut state = self.state;
+        for _ in 2..self.count {
+            if !state.next() {
+                return Err(too_wide(state.bits.byte_offset()));
             }
-            let Some(value) = value::read(&mut self.bits, &mut self.window, self.value) else {
-                return Err(self.too_wide());
-            };
-            self.value = value;
-            let before = self.time;
-            self.time = before.wrapping_add(self.delta);
-            self.ascends &= before < self.time;
-            if !each(self.time, self.value) {
+            if !each(state.time, state.value) {
                 break;
             }
         }
+        self.state = state;
         self.finish()
     }
 
     /// What is asked once, because asking for every sample would cost too much.
     fn finish(&self) -> Result<(), ChunkError> {
-        if self.bits.overrun() {
+        if self.state.bits.overrun() {
             return Err(DecodeError::truncated(PART, self.data.len()));
         }
-        if !self.ascends {
+        if !self.state.ascends {
             return Err(DecodeError::invalid(PART, HEADER, "times do not ascend"));
         }
         Ok(())
     }
+}
 
-    #[cold]
-    fn unending(&self) -> DecodeError {
-        DecodeError::invalid(
-            PART,
-            self.bits.byte_offset(),
-            "a time's varint does not end",
-        )
+/// The first two samples, which are written differently.
+fn head(mut state: State<'_>, at: usize) -> Result<State<'_>, ChunkError> {
+    let offset = state.bits.byte_offset();
+    let unending = || DecodeError::invalid(PART, offset, "a time's varint does not end");
+    if at == 0 {
+        state.time = state.bits.varint().ok_or_else(unending)?;
+        state.value = state.bits.read(64);
+        return Ok(state);
+    }
+    state.delta = state.bits.uvarint().ok_or_else(unending)? as i64;
+    let word = state.bits.peek();
+    if !state.next_value(word) {
+        return Err(too_wide(state.bits.byte_offset()));
+    }
+    state.advance();
+    Ok(state)
+}
+
+#[cold]
+fn too_wide(offset: usize) -> DecodeError {
+    DecodeError::invalid(PART, offset, "a value has more than 64 bits")
+}
+
+impl State<'_> {
+    /// The third sample and all that follow; false if a value's window is impossible.
+    #[inline(always)]
+    fn next(&mut self) -> bool {
+        let word = self.bits.peek();
+        let rest = if word >> 63 == 0 {
+            self.bits.skip(1);
+            word << 1
+        } else {
+            self.next_uneven(word)
+        };
+        self.advance();
+        self.next_value(rest)
     }
 
-    #[cold]
-    fn too_wide(&self) -> DecodeError {
-        DecodeError::invalid(
-            PART,
-            self.bits.byte_offset(),
-            "a value has more than 64 bits",
-        )
+    #[inline(always)]
+    fn advance(&mut self) {
+        let before = self.time;
+        self.time = before.wrapping_add(self.delta);
+        self.ascends &= before < self.time;
+    }
+
+    /// Reads a difference of differences that is not 0; answers the bits behind it.
+    #[inline(always)]
+    fn next_uneven(&mut self, word: u64) -> u64 {
+        let ones = (!word).leading_zeros();
+        if ones >= 4 {
+            self.bits.skip(4);
+            let dod = self.bits.read(64) as i64;
+            self.delta = self.delta.wrapping_add(dod);
+            return self.bits.peek();
+        }
+        let (prefix, width) = (ones + 1, DOD_BITS[ones as usize]);
+        let stored = ((word << prefix) >> (64 - width)) as i64;
+        // The upper half stands for negative numbers, except for its first.
+        let negative = stored > 1 << (width - 1);
+        self.delta = self
+            .delta
+            .wrapping_add(stored - (i64::from(negative) << width));
+        self.bits.skip(prefix + width);
+        word << (prefix + width)
+    }
+
+    /// Reads a value, of which `word` has the first bits; false if its window is impossible.
+    #[inline(always)]
+    fn next_value(&mut self, word: u64) -> bool {
+        if word >> 63 == 0 {
+            self.bits.skip(1);
+            return true;
+        }
+        if word >> 62 == 0b11 {
+            let Some(window) = Window::from_code(word >> 51) else {
+                return false;
+            };
+            self.window = window;
+            self.bits.skip(13);
+        } else {
+            self.bits.skip(2);
+        }
+        self.value ^= value::read_significant(&mut self.bits, self.window);
+        true
     }
 }
 
@@ -280,28 +347,6 @@ pub(super) fn decode(
     fill(into, range, reader.count, false, |room| {
         reader.walk(|time, value| room.put(time, value))
     })
-}
-
-#[inline(always)]
-fn read_dod(bits: &mut BitReader<'_>) -> i64 {
-    let word = bits.peek();
-    if word >> 63 == 0 {
-        bits.skip(1);
-        return 0;
-    }
-    let ones = (!word).leading_zeros().min(4);
-    if ones == 4 {
-        bits.skip(4);
-        return bits.read(64) as i64;
-    }
-    let width = DOD_BITS[ones as usize];
-    bits.skip(ones + 1 + width);
-    let stored = ((word << (ones + 1)) >> (64 - width)) as i64;
-    if stored > 1 << (width - 1) {
-        stored - (1 << width)
-    } else {
-        stored
-    }
 }
 
 #[cfg(test)]

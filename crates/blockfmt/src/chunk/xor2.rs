@@ -85,13 +85,13 @@ impl Xor2Appender {
             true
         })?;
         Ok(Self {
-            bits: BitWriter::resume(data, reader.bits.position()),
-            time: reader.time,
-            delta: reader.delta,
-            value: reader.value,
-            starts: reader.starts,
+            bits: BitWriter::resume(data, reader.state.bits.position()),
+            time: reader.state.time,
+            delta: reader.state.delta,
+            value: reader.state.value,
+            starts: reader.state.starts,
             count: reader.count as u16,
-            window: reader.window,
+            window: reader.state.window,
             stale: last == STALE_NAN_BITS,
         })
     }
@@ -233,8 +233,15 @@ impl Xor2Appender {
 /// Reads a chunk, one sample after the other.
 struct Reader<'a> {
     data: &'a [u8],
-    bits: BitReader<'a>,
     count: usize,
+    state: State<'a>,
+}
+
+/// What changes from sample to sample. The loop works on a copy that nothing borrows, as in
+/// [`xor`](super::xor).
+#[derive(Clone, Copy)]
+struct State<'a> {
+    bits: BitReader<'a>,
     time: Timestamp,
     delta: i64,
     /// The last value that is no stale marker.
@@ -254,17 +261,16 @@ impl<'a> Reader<'a> {
         if count > data.len() * 8 {
             return Err(DecodeError::truncated(PART, data.len()));
         }
-        Ok(Self {
-            data,
+        let state = State {
             bits: BitReader::new(data, HEADER),
-            count,
             time: 0,
             delta: 0,
             value: 0,
             window: Window::ALL,
             starts: Starts::new(starts),
             ascends: true,
-        })
+        };
+        Ok(Self { data, count, state })
     }
 
     /// Gives `each` time, value and start of all samples, or those up to the first for which it
@@ -274,38 +280,65 @@ impl<'a> Reader<'a> {
         &mut self,
         mut each: impl FnMut(Timestamp, u64, Timestamp) -> bool,
     ) -> Result<(), ChunkError> {
-        for at in 0..self.count {
-            let before = self.time;
-            let value = match at {
-                0 => self.first(),
-                1 => self.second(),
-                _ => self.next(),
+        for at in 0..self.count.min(2) {
+            let (state, value, start) = head(self.state, at as u16)?;
+            self.state = state;
+            if !each(state.time, value, start) {
+                return self.finish();
+            }
+        }
+        let mut state = self.state;
+        for at in 2..self.count {
+            let before = state.time;
+            let Some(value) = state.next() else {
+                return Err(impossible(state.bits.byte_offset()));
             };
-            let start = value.and_then(|_| {
-                self.starts
-                    .read(&mut self.bits, at as u16, (before, self.time))
-            });
-            let (Some(value), Some(start)) = (value, start) else {
-                return Err(DecodeError::invalid(
-                    PART,
-                    self.bits.byte_offset(),
-                    "impossible bits in a sample",
-                ));
-            };
-            self.ascends &= at == 0 || before < self.time;
-            if !each(self.time, value, start) {
+            state.ascends &= before < state.time;
+            let times = (before, state.time);
+            let start = state.starts.read_next(&mut state.bits, at as u16, times);
+            if !each(state.time, value, start) {
                 break;
             }
         }
-        if self.bits.overrun() {
+        self.state = state;
+        self.finish()
+    }
+
+    /// What is asked once, because asking for every sample would cost too much.
+    fn finish(&self) -> Result<(), ChunkError> {
+        if self.state.bits.overrun() {
             return Err(DecodeError::truncated(PART, self.data.len()));
         }
-        if !self.ascends {
+        if !self.state.ascends {
             return Err(DecodeError::invalid(PART, HEADER, "times do not ascend"));
         }
         Ok(())
     }
+}
 
+#[cold]
+fn impossible(offset: usize) -> DecodeError {
+    DecodeError::invalid(PART, offset, "impossible bits in a sample")
+}
+
+/// The first two samples, which are written differently: the state behind, value and start.
+fn head(mut state: State<'_>, at: u16) -> Result<(State<'_>, u64, Timestamp), ChunkError> {
+    let before = state.time;
+    let value = if at == 0 {
+        state.first()
+    } else {
+        state.second()
+    };
+    let times = (before, state.time);
+    let start = value.and_then(|_| state.starts.read(&mut state.bits, at, times));
+    let (Some(value), Some(start)) = (value, start) else {
+        return Err(impossible(state.bits.byte_offset()));
+    };
+    state.ascends &= at == 0 || before < state.time;
+    Ok((state, value, start))
+}
+
+impl State<'_> {
     fn first(&mut self) -> Option<u64> {
         self.time = self.bits.varint()?;
         let value = self.bits.read(64);
@@ -406,7 +439,7 @@ pub(super) fn decode(
     into: &mut FloatColumn,
 ) -> Result<(), ChunkError> {
     let mut reader = Reader::new(data)?;
-    let with_starts = reader.starts.header() != 0;
+    let with_starts = reader.state.starts.header() != 0;
     fill(into, range, reader.count, with_starts, |room| {
         reader.walk(|time, value, start| room.put_with_start(time, value, start))
     })
