@@ -1,0 +1,8 @@
+//! Whole scrapes: targets whose answers are scripted, time that only moves when nothing else
+//! is to be done, and a store in memory.
+
+mod http;
+mod limits;
+mod loops;
+mod samples;
+mod world;
