@@ -8,6 +8,8 @@ use headwater_yaml::{Duration, Fields, settings};
 use serde::de::{Error as _, MapAccess};
 use serde::ser::SerializeMap;
 
+use crate::mechanism::CustomMechanism;
+
 /// The label that holds where to connect to.
 pub(crate) const ADDRESS: &str = "__address__";
 
@@ -79,6 +81,8 @@ pub struct DiscoveryConfigs {
     pub http_sd_configs: Vec<HttpSdConfig>,
     /// `dns_sd_configs`.
     pub dns_sd_configs: Vec<DnsSdConfig>,
+    /// Mechanisms of the program's own; no key reads them.
+    pub custom: Vec<CustomMechanism>,
 }
 
 const KEYS: [&str; 4] = [

@@ -1,0 +1,21 @@
+//! One mechanism a file.
+
+#[cfg(feature = "dns")]
+mod dns;
+#[cfg(feature = "file")]
+mod file;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(any(feature = "http", feature = "dns"))]
+mod refresh;
+mod r#static;
+
+#[cfg(feature = "dns")]
+pub(crate) use dns::dns_provider;
+#[cfg(feature = "file")]
+pub use file::FileProvider;
+#[cfg(feature = "http")]
+pub(crate) use http::http_provider;
+#[cfg(any(feature = "http", feature = "dns"))]
+pub use refresh::{Refresh, Refreshed};
+pub use r#static::StaticProvider;
