@@ -116,7 +116,9 @@ pub fn sample_count(encoding: Encoding, data: &[u8]) -> Result<usize, ChunkError
 /// `into` may hold earlier samples of the series. If an error is returned, it is as it was before.
 ///
 /// # Errors
-/// The bytes are damaged; nothing beyond about 64 bytes of columns per byte of input has been allocated.
+/// The bytes are damaged. What is allocated is bounded by their number: 24 bytes a bit for
+/// floats; for histograms, 24 a bit and at most 1.5 KiB a sample, of which there are no more
+/// than a quarter of the bits, and no more than 65535.
 pub fn decode(
     encoding: Encoding,
     data: &[u8],
