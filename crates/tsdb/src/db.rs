@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use headwater_env::{Env, File, FilesExt, OpenMode};
 use headwater_storage::Result;
 use headwater_wal::{DamagePolicy, repair_segment};
+use parking_lot::Mutex;
 
+use crate::block::set::{self, BlockSet};
 use crate::error;
 use crate::head::{Bounds, Head};
 use crate::log::{self, Log};
+use crate::maintain::Worker;
 use crate::options::{Builder, Options};
 use crate::replay::{Report, replay};
 use crate::stats::Stats;
@@ -30,8 +33,12 @@ pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
+    pub(crate) blocks: BlockSet,
+    /// Held while blocks are made, merged or removed.
+    pub(crate) maintenance: Mutex<()>,
     closed: AtomicBool,
     damage: Vec<String>,
+    worker: Mutex<Option<Worker>>,
     /// Held for its lock: the directory belongs to one process.
     _lock: Box<dyn File>,
 }
@@ -60,6 +67,12 @@ impl Db {
             max_series: options.max_series,
             max_exemplars: options.max_exemplars,
         });
+        set::remove_leftovers(env.files.as_ref(), &dir)?;
+        let opened = set::open_all(env.files.as_ref(), &dir)?;
+        let blocks = BlockSet::new(opened.blocks);
+        if let Some(end) = blocks.in_order_end() {
+            head.times.raise_min_valid(end);
+        }
         let started = env.clock.monotonic();
         let log_dir = log::dir(&dir);
         let report = replay(&head, &env.files, &log_dir, options.replay_threads)?;
@@ -67,19 +80,27 @@ impl Db {
         tell(&report, took);
         repair(&env, &report)?;
         let log = Log::open(Arc::clone(&env.files), &dir, &options)?;
-        let inner = Inner {
+        let mut damage = opened.damage;
+        damage.iter().for_each(|line| tracing::warn!("{line}"));
+        damage.extend(describe(&report));
+        let background = options.background;
+        let inner = Arc::new(Inner {
             head: Arc::new(head),
+            blocks,
+            maintenance: Mutex::new(()),
             log,
             env,
             dir,
             options,
             closed: AtomicBool::new(false),
-            damage: describe(&report),
+            damage,
+            worker: Mutex::new(None),
             _lock: lock,
-        };
-        Ok(Db {
-            inner: Arc::new(inner),
-        })
+        });
+        if background {
+            *inner.worker.lock() = Some(Worker::start(&inner)?);
+        }
+        Ok(Db { inner })
     }
 
     /// The directory of the store.
@@ -107,6 +128,8 @@ impl Db {
     /// The log could not be synced.
     pub fn close(&self) -> Result<()> {
         self.inner.closed.store(true, Ordering::Release);
+        let worker = self.inner.worker.lock().take();
+        drop(worker);
         let _order = self.inner.head.order.lock();
         self.inner.log.wal.close().map_err(error::log)
     }
@@ -135,12 +158,13 @@ impl Db {
             min_time: times.map(|t| t.start),
             max_time: times.map(|t| t.end),
             chunks: head.chunk_count(),
+            series_bytes: head.series_bytes(),
             label_pairs: index.names().map(|(_, values)| values.len() as u64).sum(),
             log_first_segment: segments.first().copied().unwrap_or(0),
             log_segment: segments.last().copied().unwrap_or(0),
             log_bytes: log.wal.size().map_err(error::log)?,
-            blocks: 0,
-            block_bytes: 0,
+            blocks: self.inner.blocks.all().len() as u64,
+            block_bytes: self.inner.blocks.bytes(),
         })
     }
 }

@@ -4,13 +4,19 @@
 //!
 //! `options` names what can be chosen, `db` ties the parts together,
 //! `storage` answers the store's callers. `head` holds the newest samples,
-//! `log` writes them down, `replay` reads them back.
+//! `log` writes them down, `replay` reads them back. `block` is what becomes of
+//! them, `read` joins head and blocks, `labels` answers questions about labels,
+//! `maintain` moves data from head to blocks and removes what is old.
 
+mod block;
 mod db;
 mod error;
 mod head;
+mod labels;
 mod log;
+mod maintain;
 mod options;
+mod read;
 mod replay;
 mod stats;
 mod storage;

@@ -58,6 +58,8 @@ pub struct Stats {
     pub max_time: Option<i64>,
     /// Chunks in the head, growing ones included.
     pub chunks: u64,
+    /// Bytes that the series of the head take, the index not counted.
+    pub series_bytes: u64,
     /// Pairs of label name and value in the head.
     pub label_pairs: u64,
     /// First segment of the write-ahead log.

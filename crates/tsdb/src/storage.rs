@@ -2,19 +2,19 @@
 
 use std::future::ready;
 
-use headwater_model::{Labels, Matcher, TimeRange, Timestamp};
+use headwater_model::{Labels, Matcher, TimeRange};
 use headwater_storage::{
     Append, AppendOptions, Appender, BoxFuture, ChunkCursor, Delete, ExemplarSeries, LabelAnswer,
     LabelQueries, LabelRequest, MetadataEntry, MetadataStore, Result, Select, SelectChunks,
-    SelectExemplars, SelectRequest, SeriesCursor,
+    SelectExemplars, SelectHints, SelectRequest, SeriesCursor,
 };
-use roaring::RoaringBitmap;
 
+use crate::block::Block;
 use crate::db::{Db, Inner};
-use crate::head::Head;
 use crate::head::batch::Batch;
-use crate::head::cursor::{HeadChunkCursor, HeadCursor, View};
+use crate::head::cursor::{HeadCursor, View};
 use crate::log::Log;
+use crate::read::{self, StoreChunkCursor, StoreCursor};
 
 impl Append for Db {
     fn appender(&self, _options: AppendOptions) -> Result<Box<dyn Appender + '_>> {
@@ -37,26 +37,30 @@ impl SelectChunks for Db {
 
 impl Inner {
     fn select(&self, request: &SelectRequest) -> Result<Box<dyn SeriesCursor>> {
+        // The head is looked at first: what leaves it for a block in the
+        // meantime is found twice rather than not at all.
         let view = View::new(&self.head, request.range);
-        let mut slots = self.slots_in(request.range, &request.matchers);
-        if request.hints.sorted {
-            let sorted = sorted_by_labels(&view, slots);
-            slots = sorted.into_iter().map(|(_, slot)| slot).collect();
+        let slots = self.slots_in(request.range, &request.matchers);
+        let blocks = self.blocks.overlapping(request.range);
+        if blocks.is_empty() && !request.hints.sorted {
+            return Ok(head_only(view, slots, &request.hints));
         }
-        if request.hints.limit > 0 {
-            slots.truncate(request.hints.limit);
-        }
-        Ok(Box::new(HeadCursor::new(view, slots)))
+        let (found, warnings) =
+            read::find(&blocks, &view, &slots, &request.matchers, &request.hints)?;
+        Ok(Box::new(StoreCursor::new(view, found, warnings)))
     }
 
     fn select_chunks(&self, request: &SelectRequest) -> Result<Box<dyn ChunkCursor>> {
         let view = View::new(&self.head, request.range);
         let slots = self.slots_in(request.range, &request.matchers);
-        let series = sorted_by_labels(&view, slots);
-        Ok(Box::new(HeadChunkCursor::new(view, series)))
+        let blocks = self.blocks.overlapping(request.range);
+        let mut hints = request.hints.clone();
+        hints.sorted = true;
+        let (found, warnings) = read::find(&blocks, &view, &slots, &request.matchers, &hints)?;
+        Ok(Box::new(StoreChunkCursor::new(view, found, warnings)))
     }
 
-    fn slots_in(&self, range: TimeRange, matchers: &[Matcher]) -> Vec<u32> {
+    pub(crate) fn slots_in(&self, range: TimeRange, matchers: &[Matcher]) -> Vec<u32> {
         let head = self.head.times.range();
         match head.is_some_and(|times| times.overlaps(&range)) {
             true => self.head.matching(matchers),
@@ -65,19 +69,17 @@ impl Inner {
     }
 }
 
-fn sorted_by_labels(view: &View, slots: Vec<u32>) -> Vec<(Labels, u32)> {
-    let mut series: Vec<(Labels, u32)> = slots
-        .into_iter()
-        .filter_map(|slot| Some((view.labels(slot)?, slot)))
-        .collect();
-    series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    series
+fn head_only(view: View, mut slots: Vec<u32>, hints: &SelectHints) -> Box<dyn SeriesCursor> {
+    if hints.limit > 0 {
+        slots.truncate(hints.limit);
+    }
+    Box::new(HeadCursor::new(view, slots))
 }
 
 impl LabelQueries for Db {
     fn label_names(&self, request: LabelRequest) -> BoxFuture<'_, Result<LabelAnswer<String>>> {
-        let names = self.inner.head.label_names(&request);
-        Box::pin(ready(Ok(LabelAnswer::from_unsorted(names, request.limit))))
+        let names = self.inner.label_names(&request);
+        Box::pin(ready(Ok(names)))
     }
 
     fn label_values(
@@ -85,64 +87,13 @@ impl LabelQueries for Db {
         name: &str,
         request: LabelRequest,
     ) -> BoxFuture<'_, Result<LabelAnswer<String>>> {
-        let values = self.inner.head.label_values(name, &request);
-        Box::pin(ready(Ok(LabelAnswer::from_unsorted(values, request.limit))))
+        let values = self.inner.label_values(name, &request);
+        Box::pin(ready(Ok(values)))
     }
 
     fn series(&self, request: LabelRequest) -> BoxFuture<'_, Result<LabelAnswer<Labels>>> {
-        let series = self.inner.head.series_labels(&request);
-        Box::pin(ready(Ok(LabelAnswer::from_unsorted(series, request.limit))))
-    }
-}
-
-impl Head {
-    /// The slots of the series that a label request is about; `None` for all.
-    fn asked_about(&self, request: &LabelRequest) -> Option<RoaringBitmap> {
-        let times = self.times.range();
-        if !times.is_some_and(|times| times.overlaps(&request.range)) {
-            return Some(RoaringBitmap::new());
-        }
-        if request.matcher_sets.is_empty() {
-            return None;
-        }
-        let index = self.index.read();
-        let sets = request.matcher_sets.iter().map(|set| index.matching(set));
-        Some(sets.fold(RoaringBitmap::new(), |sum, set| sum | set))
-    }
-
-    fn label_names(&self, request: &LabelRequest) -> Vec<String> {
-        let slots = self.asked_about(request);
-        let index = self.index.read();
-        let asked = |present: &RoaringBitmap| {
-            slots
-                .as_ref()
-                .is_none_or(|slots| !present.is_disjoint(slots))
-        };
-        let names = index.names().filter(|(_, values)| asked(values.present()));
-        names.map(|(name, _)| name.to_owned()).collect()
-    }
-
-    fn label_values(&self, name: &str, request: &LabelRequest) -> Vec<String> {
-        let slots = self.asked_about(request);
-        let index = self.index.read();
-        let Some(values) = index.values(name) else {
-            return Vec::new();
-        };
-        let values = values
-            .iter()
-            .filter(|(_, postings)| slots.as_ref().is_none_or(|slots| postings.meets(slots)));
-        values.map(|(value, _)| value.to_owned()).collect()
-    }
-
-    fn series_labels(&self, request: &LabelRequest) -> Vec<Labels> {
-        let slots = self.asked_about(request);
-        let slots = slots.unwrap_or_else(|| self.index.read().all().clone());
-        let labels = |slot: u32| {
-            let series = self.slots.get(slot)?.lock();
-            let there = series.times().is_some_and(|t| t.overlaps(&request.range));
-            (series.alive && there).then(|| series.labels.clone())
-        };
-        slots.iter().filter_map(labels).collect()
+        let series = self.inner.series_labels(&request);
+        Box::pin(ready(Ok(series)))
     }
 }
 
@@ -196,6 +147,34 @@ impl Delete for Db {
 impl Inner {
     fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
         self.writable()?;
+        // No block may come out of the head, or go, in the meantime.
+        let _maintenance = self.maintenance.lock();
+        for block in self.blocks.overlapping(range) {
+            self.delete_in_block(&block, matchers, range)?;
+        }
+        self.delete_in_head(matchers, range)
+    }
+
+    fn delete_in_block(&self, block: &Block, matchers: &[Matcher], range: TimeRange) -> Result<()> {
+        let mut deleted = Vec::new();
+        let mut chunks = Vec::new();
+        for reference in block.matching(matchers)? {
+            block.series(reference, &mut chunks)?;
+            let (first, last) = (chunks.first(), chunks.last());
+            let times = first
+                .zip(last)
+                .map(|(a, b)| TimeRange::new(a.min_time, b.max_time));
+            if let Some(stone) = times.and_then(|times| clamped(range, times)) {
+                deleted.push((reference, stone));
+            }
+        }
+        match deleted.is_empty() {
+            true => Ok(()),
+            false => block.delete(self.env.files.as_ref(), deleted),
+        }
+    }
+
+    fn delete_in_head(&self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
         let _order = self.head.order.lock();
         let slots = self.slots_in(range, matchers);
         let stones: Vec<(u32, u64, TimeRange)> = slots
@@ -219,15 +198,16 @@ impl Inner {
         ticket.wait()
     }
 
-    /// What there is to delete of a series: later samples are not meant, so
-    /// the range ends with what is there.
     fn stone(&self, slot: u32, range: TimeRange) -> Option<(u32, u64, TimeRange)> {
         let series = self.head.slots.get(slot)?.lock();
-        let times = series.times()?;
-        let clamp = |time: Timestamp| time.clamp(times.start, times.end);
-        let clamped = TimeRange::new(clamp(range.start), clamp(range.end));
-        times
-            .overlaps(&range)
-            .then_some((slot, series.log_ref, clamped))
+        let stone = clamped(range, series.times()?)?;
+        Some((slot, series.log_ref, stone))
     }
+}
+
+/// The part of a range that lies within the times of a series: what comes
+/// later is not meant by a deletion.
+fn clamped(range: TimeRange, times: TimeRange) -> Option<TimeRange> {
+    let both = TimeRange::new(range.start.max(times.start), range.end.min(times.end));
+    (!both.is_empty()).then_some(both)
 }

@@ -523,9 +523,15 @@ impl Appender for Batch<'_> {
         let records = self.log.encode(&self.contents);
         let head = self.head;
         let _order = head.order.lock();
+        if self.times.start < head.times.min_valid() && !self.times.is_empty() {
+            let what = "a block was made of the time of this batch while it was open: try again";
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        }
         let ticket = self.log.write(&records)?;
         self.mark_logged();
         self.apply();
+        // The claims were given up on the way.
+        self.contents.sections.clear();
         Ok(ticket)
     }
 

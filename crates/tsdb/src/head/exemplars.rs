@@ -118,11 +118,6 @@ impl ExemplarRing {
         out.sort_by(|a, b| a.labels.cmp(&b.labels));
         out
     }
-
-    /// All exemplars, oldest first: what a checkpoint must keep.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Labels, &Exemplar)> {
-        self.entries.iter().map(|e| (&e.series, &e.exemplar))
-    }
 }
 
 #[cfg(test)]
@@ -154,7 +149,6 @@ mod tests {
         let found = ring.select(TimeRange::new(3, 9), |labels| *labels == b);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].exemplars, [exemplar(3), exemplar(4)]);
-        assert_eq!(ring.iter().count(), 3);
     }
 
     #[test]

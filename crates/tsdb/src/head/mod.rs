@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 use headwater_model::{Labels, Matcher, Metadata, TimeRange, Timestamp};
-use headwater_storage::{AppendError, SeriesRef};
+use headwater_storage::AppendError;
 use parking_lot::{Mutex, RwLock};
 
 use exemplars::ExemplarRing;
@@ -78,6 +78,16 @@ pub(crate) struct Times {
     min_valid: AtomicI64,
 }
 
+/// What truncation has left of a series.
+enum Truncated {
+    /// Samples, the first of them at this time.
+    Has(Timestamp),
+    /// Nothing.
+    Empty,
+    /// Nothing, but a batch is at it; or there was no series.
+    Busy,
+}
+
 impl Times {
     fn new() -> Times {
         Times {
@@ -103,12 +113,9 @@ impl Times {
         }
     }
 
-    /// Everything before `time` has left the head.
-    pub(crate) fn truncate(&self, time: Timestamp) {
+    /// Samples before `time` are not accepted any more.
+    pub(crate) fn raise_min_valid(&self, time: Timestamp) {
         self.min_valid.fetch_max(time, Ordering::AcqRel);
-        if self.range().is_some() {
-            self.min.fetch_max(time, Ordering::AcqRel);
-        }
     }
 
     pub(crate) fn min_valid(&self) -> Timestamp {
@@ -185,12 +192,6 @@ impl Head {
         self.slots.allocate(oldest).ok_or_else(full)
     }
 
-    /// The reference of the series in `slot`.
-    pub(crate) fn reference(&self, slot: u32) -> Option<SeriesRef> {
-        let generation = self.slots.get(slot)?.lock().generation;
-        Some(slots::join(slot, generation))
-    }
-
     pub(crate) fn series_count(&self) -> u32 {
         self.series.load(Ordering::Relaxed)
     }
@@ -204,6 +205,12 @@ impl Head {
             })
         };
         (0..self.slots.len()).map(count).sum::<usize>() as u64
+    }
+
+    /// Bytes that the series of the head take, index not counted.
+    pub(crate) fn series_bytes(&self) -> u64 {
+        let bytes = |slot| self.slots.get(slot).map_or(0, |cell| cell.lock().bytes());
+        (0..self.slots.len()).map(bytes).sum::<usize>() as u64
     }
 
     /// The log knows numbers up to `log_ref`: new ones lie above.
@@ -250,25 +257,37 @@ impl Head {
     /// `segment` is the last log segment that may name those series. Says how
     /// many series are gone.
     pub(crate) fn truncate_before(&self, time: Timestamp, segment: u64) -> usize {
-        self.times.truncate(time);
-        let mut gone = 0;
+        // Commits would move the times that are found here.
+        let _order = self.order.lock();
+        self.times.raise_min_valid(time);
+        let (mut first, mut gone) = (Timestamp::MAX, 0);
         for slot in 0..self.slots.len() {
-            if self.truncate_series(slot, time) {
-                gone += usize::from(self.forget(slot, segment));
+            match self.truncate_series(slot, time) {
+                Truncated::Has(start) => first = first.min(start),
+                Truncated::Empty => gone += usize::from(self.forget(slot, segment)),
+                Truncated::Busy => {}
             }
         }
+        self.times.min.store(first.max(time), Ordering::Release);
         let mut metadata = self.metadata.lock();
         metadata.retain(|shared| Arc::strong_count(shared) > 1);
         gone
     }
 
-    /// Says whether the series could be forgotten.
-    fn truncate_series(&self, slot: u32, time: Timestamp) -> bool {
+    fn truncate_series(&self, slot: u32, time: Timestamp) -> Truncated {
         let Some(cell) = self.slots.get(slot) else {
-            return false;
+            return Truncated::Busy;
         };
         let mut series = cell.lock();
-        series.alive && series.truncate_before(time) && series.pending.batch == 0
+        if !series.alive {
+            return Truncated::Busy;
+        }
+        series.truncate_before(time);
+        match series.times() {
+            Some(times) => Truncated::Has(times.start),
+            None if series.pending.batch != 0 => Truncated::Busy,
+            None => Truncated::Empty,
+        }
     }
 
     fn forget(&self, slot: u32, segment: u64) -> bool {

@@ -82,19 +82,6 @@ impl Postings {
         }
     }
 
-    /// Takes these postings out of `set`.
-    pub(crate) fn remove_from(&self, set: &mut RoaringBitmap) {
-        match self {
-            Postings::One(one) => {
-                set.remove(*one);
-            }
-            Postings::Few(few) => few.iter().for_each(|slot| {
-                set.remove(*slot);
-            }),
-            Postings::Many(many) => *set -= &**many,
-        }
-    }
-
     /// Whether any slot is in `set` too.
     pub(crate) fn meets(&self, set: &RoaringBitmap) -> bool {
         match self {
@@ -139,9 +126,6 @@ mod tests {
             postings.keep_in(&mut both);
             prop_assert_eq!(&both, &(bitmap(&a) & bitmap(&b)));
             prop_assert_eq!(postings.meets(&bitmap(&b)), !both.is_empty());
-            let mut less = bitmap(&b);
-            postings.remove_from(&mut less);
-            prop_assert_eq!(less, bitmap(&b) - bitmap(&a));
         }
 
         #[test]

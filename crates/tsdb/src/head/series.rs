@@ -263,10 +263,11 @@ impl Series {
         self.closed.is_empty() && self.open.growing.count() == 0
     }
 
-    /// Bytes on the heap that belong to this series.
-    pub(crate) fn heap_bytes(&self) -> usize {
+    /// Bytes that this series takes.
+    pub(crate) fn bytes(&self) -> usize {
         let closed: usize = self.closed.iter().map(|c| c.data.len()).sum();
-        closed
+        size_of::<Series>()
+            + closed
             + self.closed.capacity() * size_of::<EncodedChunk>()
             + self.open.heap_bytes()
             + self.labels.packed_len()

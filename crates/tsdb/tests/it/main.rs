@@ -1,5 +1,6 @@
 //! The store as its callers know it.
 
+mod blocks;
 mod conformance;
 mod corpora;
 mod crash;

@@ -1,0 +1,183 @@
+//! Blocks: immutable ranges of time on disk.
+//!
+//! `ulid` names them, `set` is the blocks of a store, `select` finds series in
+//! one, `write` makes a new one.
+
+pub(crate) mod select;
+pub(crate) mod set;
+pub(crate) mod ulid;
+pub(crate) mod write;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_blockfmt::index::ChunkMeta;
+use headwater_blockfmt::record::TombstoneEntry;
+use headwater_blockfmt::segment::{self, ChunkRef};
+use headwater_blockfmt::{BlockMeta, DecodeError, EncodedChunk, Index, tombstones};
+use headwater_env::{Files, FilesExt, Region};
+use headwater_model::{Labels, TimeRange};
+use headwater_storage::{Error, ErrorKind, Result};
+use parking_lot::RwLock;
+
+use crate::error;
+use crate::head::series::add_range;
+
+/// Deleted ranges by series reference.
+pub(crate) type Stones = BTreeMap<u32, Vec<TimeRange>>;
+
+/// A block that is open for reading.
+pub(crate) struct Block {
+    pub(crate) dir: PathBuf,
+    pub(crate) meta: BlockMeta,
+    pub(crate) index: Index<Region>,
+    /// The chunk files, in order.
+    chunks: Vec<Bytes>,
+    stones: RwLock<Arc<Stones>>,
+    pub(crate) bytes: u64,
+}
+
+fn damaged(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let message = format!("{} is damaged: {cause}", path.display());
+    Error::new(ErrorKind::Corrupt, message)
+        .at_path(path)
+        .because(cause)
+}
+
+impl Block {
+    /// Opens the block in `dir`.
+    pub(crate) fn open(files: &dyn Files, dir: &Path) -> Result<Block> {
+        let meta_path = dir.join("meta.json");
+        let meta = files.read(&meta_path).map_err(error::file)?;
+        let meta = BlockMeta::decode(&meta).map_err(|e| damaged(&meta_path, e))?;
+        let index_path = dir.join("index");
+        let index = files.map(&index_path).map_err(error::file)?;
+        let index = Index::open(index).map_err(|e| damaged(&index_path, e))?;
+        Ok(Block {
+            meta,
+            index,
+            chunks: open_chunks(files, &dir.join("chunks"))?,
+            stones: RwLock::new(Arc::new(read_stones(files, &dir.join("tombstones"))?)),
+            bytes: files.dir_size(dir).map_err(error::file)?,
+            dir: dir.to_path_buf(),
+        })
+    }
+
+    /// First to last millisecond that the block may have samples of.
+    pub(crate) fn range(&self) -> TimeRange {
+        TimeRange::new(self.meta.min_time, self.meta.max_time.saturating_sub(1))
+    }
+
+    /// Labels and chunks of a series.
+    pub(crate) fn series(&self, reference: u32, chunks: &mut Vec<ChunkMeta>) -> Result<Labels> {
+        let entry = self
+            .index
+            .series(reference)
+            .map_err(|e| self.bad_index(e))?;
+        let mut pairs = Vec::new();
+        entry
+            .read_into(&mut pairs, chunks)
+            .map_err(|e| self.bad_index(e))?;
+        Ok(Labels::from_pairs(pairs))
+    }
+
+    pub(crate) fn bad_index(&self, cause: DecodeError) -> Error {
+        damaged(&self.dir.join("index"), cause)
+    }
+
+    /// Reads a chunk, without copying it.
+    pub(crate) fn chunk(&self, meta: &ChunkMeta) -> Result<EncodedChunk> {
+        let place = ChunkRef::from_u64(meta.reference);
+        let path = || chunk_path(&self.dir.join("chunks"), place.segment + 1);
+        let file = self.chunks.get(place.segment as usize).ok_or_else(|| {
+            let message = format!("{} is missing", path().display());
+            Error::new(ErrorKind::Corrupt, message).at_path(path())
+        })?;
+        let raw =
+            segment::read_chunk(file, place.offset as usize).map_err(|e| damaged(&path(), e))?;
+        Ok(EncodedChunk {
+            encoding: raw.encoding,
+            min_time: meta.min_time,
+            max_time: meta.max_time,
+            data: file.slice_ref(raw.data),
+        })
+    }
+
+    /// What is deleted of the block's series.
+    pub(crate) fn stones(&self) -> Arc<Stones> {
+        Arc::clone(&self.stones.read())
+    }
+
+    /// Deletes ranges of series, for good once this returns.
+    pub(crate) fn delete(
+        &self,
+        files: &dyn Files,
+        deleted: impl IntoIterator<Item = (u32, TimeRange)>,
+    ) -> Result<()> {
+        let mut current = self.stones.write();
+        let mut stones = (**current).clone();
+        for (reference, range) in deleted {
+            add_range(stones.entry(reference).or_default(), range);
+        }
+        let path = self.dir.join("tombstones");
+        let file = encode_stones(&stones);
+        files.write_atomic(&path, &file).map_err(error::file)?;
+        *current = Arc::new(stones);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Block {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Block")
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The file of chunks with this number, counted from 1.
+pub(crate) fn chunk_path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("{number:06}"))
+}
+
+/// Opens chunk files 000001 and so on, up to the first that is missing.
+fn open_chunks(files: &dyn Files, dir: &Path) -> Result<Vec<Bytes>> {
+    let mut out = Vec::new();
+    for number in 1.. {
+        let path = chunk_path(dir, number);
+        if files.file_len(&path).map_err(error::file)?.is_none() {
+            break;
+        }
+        let file = files.map(&path).map_err(error::file)?;
+        segment::check_header(&file).map_err(|e| damaged(&path, e))?;
+        out.push(Bytes::from_owner(file));
+    }
+    Ok(out)
+}
+
+fn read_stones(files: &dyn Files, path: &Path) -> Result<Stones> {
+    let mut stones = Stones::new();
+    if files.file_len(path).map_err(error::file)?.is_none() {
+        return Ok(stones);
+    }
+    let file = files.read(path).map_err(error::file)?;
+    for entry in tombstones::decode(&file).map_err(|e| damaged(path, e))? {
+        // References of blocks have 32 bits; another one names no series.
+        if let Ok(reference) = u32::try_from(entry.reference) {
+            add_range(stones.entry(reference).or_default(), entry.range);
+        }
+    }
+    Ok(stones)
+}
+
+pub(crate) fn encode_stones(stones: &Stones) -> Vec<u8> {
+    let entries = stones.iter().flat_map(|(reference, ranges)| {
+        ranges.iter().map(|range| TombstoneEntry {
+            reference: u64::from(*reference),
+            range: *range,
+        })
+    });
+    tombstones::encode(entries)
+}

@@ -1,0 +1,119 @@
+//! The blocks of a store.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use headwater_blockfmt::meta::HINT_OUT_OF_ORDER;
+use headwater_env::Files;
+use headwater_model::{TimeRange, Timestamp};
+use headwater_storage::Result;
+use parking_lot::RwLock;
+
+use super::write::{CREATING, DELETING, remove_block};
+use super::{Block, ulid};
+use crate::error;
+
+/// The open blocks, oldest first. Readers take the list as it is; changes
+/// replace it.
+#[derive(Debug, Default)]
+pub(crate) struct BlockSet {
+    list: RwLock<Arc<Vec<Arc<Block>>>>,
+}
+
+/// What opening the blocks of a directory has brought.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    pub(crate) blocks: Vec<Arc<Block>>,
+    /// Blocks that cannot be served, and why.
+    pub(crate) damage: Vec<String>,
+}
+
+impl BlockSet {
+    pub(crate) fn new(blocks: Vec<Arc<Block>>) -> BlockSet {
+        let set = BlockSet::default();
+        set.replace(blocks);
+        set
+    }
+
+    pub(crate) fn all(&self) -> Arc<Vec<Arc<Block>>> {
+        Arc::clone(&self.list.read())
+    }
+
+    pub(crate) fn replace(&self, mut blocks: Vec<Arc<Block>>) {
+        blocks.sort_by_key(|b| (b.meta.min_time, b.meta.max_time, b.meta.ulid.clone()));
+        *self.list.write() = Arc::new(blocks);
+    }
+
+    /// The blocks that may have samples in a range.
+    pub(crate) fn overlapping(&self, range: TimeRange) -> Vec<Arc<Block>> {
+        let all = self.all();
+        let found = all.iter().filter(|block| block.range().overlaps(&range));
+        found.cloned().collect()
+    }
+
+    /// First millisecond behind the blocks that were made in order: what the
+    /// head takes lies behind it.
+    pub(crate) fn in_order_end(&self) -> Option<Timestamp> {
+        let all = self.all();
+        let in_order = all
+            .iter()
+            .filter(|block| !block.meta.has_hint(HINT_OUT_OF_ORDER));
+        in_order.map(|block| block.meta.max_time).max()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.all().iter().map(|block| block.bytes).sum()
+    }
+}
+
+/// Opens all blocks of a data directory. One that cannot be opened is left
+/// where it is and reported: it does not hide the others.
+pub(crate) fn open_all(files: &dyn Files, dir: &Path) -> Result<Opened> {
+    let mut opened = Opened::default();
+    for entry in files.list(dir).map_err(error::file)? {
+        if !entry.is_dir || !ulid::is_ulid(&entry.name) {
+            continue;
+        }
+        match Block::open(files, &dir.join(&entry.name)) {
+            Ok(block) => opened.blocks.push(Arc::new(block)),
+            Err(error) => opened
+                .damage
+                .push(format!("block {} is not served: {error}", entry.name)),
+        }
+    }
+    drop_superseded(files, &mut opened)?;
+    Ok(opened)
+}
+
+/// Removes blocks that a compaction has replaced: a crash may have kept it
+/// from removing them itself.
+fn drop_superseded(files: &dyn Files, opened: &mut Opened) -> Result<()> {
+    let parents: HashSet<String> = opened
+        .blocks
+        .iter()
+        .flat_map(|block| &block.meta.compaction.parents)
+        .map(|parent| parent.ulid.clone())
+        .collect();
+    let gone =
+        |block: &Arc<Block>| parents.contains(&block.meta.ulid) || block.meta.compaction.deletable;
+    for block in opened.blocks.iter().filter(|block| gone(block)) {
+        remove_block(files, &block.dir)?;
+    }
+    opened.blocks.retain(|block| !gone(block));
+    Ok(())
+}
+
+/// Removes what an interrupted writer or remover has left.
+pub(crate) fn remove_leftovers(files: &dyn Files, dir: &Path) -> Result<()> {
+    for entry in files.list(dir).map_err(error::file)? {
+        let name = entry.name.as_str();
+        let base = [CREATING, DELETING, ".tmp"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end));
+        if entry.is_dir && base.is_some_and(ulid::is_ulid) {
+            files.remove_dir_all(&dir.join(name)).map_err(error::file)?;
+        }
+    }
+    Ok(())
+}

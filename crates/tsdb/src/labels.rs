@@ -1,0 +1,229 @@
+//! Questions about labels: names, values, series, and what there is most of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use headwater_model::{Labels, Matcher};
+use headwater_storage::{LabelAnswer, LabelRequest, Result};
+use roaring::RoaringBitmap;
+
+use crate::block::Block;
+use crate::db::{Db, Inner};
+use crate::head::Head;
+use crate::stats::{Cardinality, TopEntry};
+
+impl Inner {
+    pub(crate) fn label_names(&self, request: &LabelRequest) -> LabelAnswer<String> {
+        self.ask(request, self.head.label_names(request), |block, series| {
+            block.label_names(series)
+        })
+    }
+
+    pub(crate) fn label_values(&self, name: &str, request: &LabelRequest) -> LabelAnswer<String> {
+        let of_head = self.head.label_values(name, request);
+        self.ask(request, of_head, |block, series| {
+            block.label_values(name, series)
+        })
+    }
+
+    pub(crate) fn series_labels(&self, request: &LabelRequest) -> LabelAnswer<Labels> {
+        self.ask(
+            request,
+            self.head.series_labels(request),
+            |block, series| block.series_labels(series, request),
+        )
+    }
+
+    /// Puts the answers of head and blocks together. `ask` is given the
+    /// series of a block that are asked about, or `None` for all.
+    fn ask<T: Ord>(
+        &self,
+        request: &LabelRequest,
+        mut answers: Vec<T>,
+        ask: impl Fn(&Block, Option<&RoaringBitmap>) -> Result<Vec<T>>,
+    ) -> LabelAnswer<T> {
+        let mut warnings = Vec::new();
+        for block in self.blocks.overlapping(request.range) {
+            let found = block
+                .asked_about(&request.matcher_sets)
+                .and_then(|series| ask(&block, series.as_ref()));
+            match found {
+                Ok(found) => answers.extend(found),
+                // One damaged block must not hide what the others have.
+                Err(error) => warnings.push(error.to_string()),
+            }
+        }
+        let mut answer = LabelAnswer::from_unsorted(answers, request.limit);
+        answer.warnings = warnings;
+        answer
+    }
+}
+
+impl Block {
+    fn asked_about(&self, sets: &[Vec<Matcher>]) -> Result<Option<RoaringBitmap>> {
+        if sets.is_empty() {
+            return Ok(None);
+        }
+        let mut sum = RoaringBitmap::new();
+        for matchers in sets {
+            sum |= self.matching(matchers)?;
+        }
+        Ok(Some(sum))
+    }
+
+    fn label_names(&self, series: Option<&RoaringBitmap>) -> Result<Vec<String>> {
+        let Some(series) = series else {
+            return Ok(self.index.label_names().map(str::to_owned).collect());
+        };
+        let mut names = BTreeSet::new();
+        let mut chunks = Vec::new();
+        for reference in series {
+            for (name, _) in &self.series(reference, &mut chunks)? {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
+                }
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    fn label_values(&self, name: &str, series: Option<&RoaringBitmap>) -> Result<Vec<String>> {
+        let Some(series) = series else {
+            return Ok(self.index.label_values(name).map(str::to_owned).collect());
+        };
+        let mut out = Vec::new();
+        let mut values = self.index.label_values(name);
+        while let Some((value, postings)) = values.next_postings() {
+            let postings = postings.map_err(|e| self.bad_index(e))?;
+            if postings.iter().any(|reference| series.contains(reference)) {
+                out.push(value.to_owned());
+            }
+        }
+        Ok(out)
+    }
+
+    fn series_labels(
+        &self,
+        series: Option<&RoaringBitmap>,
+        request: &LabelRequest,
+    ) -> Result<Vec<Labels>> {
+        let all = match series {
+            Some(series) => series.clone(),
+            None => self.matching(&[])?,
+        };
+        let mut out = Vec::new();
+        let mut chunks = Vec::new();
+        for reference in all {
+            let labels = self.series(reference, &mut chunks)?;
+            if chunks.iter().any(|c| c.range().overlaps(&request.range)) {
+                out.push(labels);
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl Head {
+    /// The slots of the series that a label request is about; `None` for all.
+    fn asked_about(&self, request: &LabelRequest) -> Option<RoaringBitmap> {
+        let times = self.times.range();
+        if !times.is_some_and(|times| times.overlaps(&request.range)) {
+            return Some(RoaringBitmap::new());
+        }
+        if request.matcher_sets.is_empty() {
+            return None;
+        }
+        let index = self.index.read();
+        let sets = request.matcher_sets.iter().map(|set| index.matching(set));
+        Some(sets.fold(RoaringBitmap::new(), |sum, set| sum | set))
+    }
+
+    fn label_names(&self, request: &LabelRequest) -> Vec<String> {
+        let slots = self.asked_about(request);
+        let index = self.index.read();
+        let asked = |present: &RoaringBitmap| {
+            slots
+                .as_ref()
+                .is_none_or(|slots| !present.is_disjoint(slots))
+        };
+        let names = index.names().filter(|(_, values)| asked(values.present()));
+        names.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    fn label_values(&self, name: &str, request: &LabelRequest) -> Vec<String> {
+        let slots = self.asked_about(request);
+        let index = self.index.read();
+        let Some(values) = index.values(name) else {
+            return Vec::new();
+        };
+        let values = values
+            .iter()
+            .filter(|(_, postings)| slots.as_ref().is_none_or(|slots| postings.meets(slots)));
+        values.map(|(value, _)| value.to_owned()).collect()
+    }
+
+    fn series_labels(&self, request: &LabelRequest) -> Vec<Labels> {
+        let slots = self.asked_about(request);
+        let slots = slots.unwrap_or_else(|| self.index.read().all().clone());
+        let labels = |slot: u32| {
+            let series = self.slots.get(slot)?.lock();
+            let there = series.times().is_some_and(|t| t.overlaps(&request.range));
+            (series.alive && there).then(|| series.labels.clone())
+        };
+        slots.iter().filter_map(labels).collect()
+    }
+
+    /// Which metrics and labels make the most series, `limit` of each.
+    fn cardinality(&self, limit: usize) -> Cardinality {
+        let index = self.index.read();
+        let mut out = Cardinality::default();
+        let mut pairs = BTreeMap::new();
+        for (name, values) in index.names() {
+            let entry = |value| TopEntry {
+                name: name.to_owned(),
+                value,
+            };
+            out.values_by_label.push(entry(values.len() as u64));
+            let bytes = values.iter().map(|(v, p)| v.len() as u64 * p.len()).sum();
+            out.bytes_by_label.push(entry(bytes));
+            // Of each label only the largest can be among the largest of all.
+            let mut largest: Vec<(u64, &str)> = values.iter().map(|(v, p)| (p.len(), v)).collect();
+            keep_largest(&mut largest, limit, |entry| entry.0);
+            for (count, value) in largest {
+                if name == headwater_model::label::METRIC_NAME {
+                    out.series_by_metric.push(TopEntry {
+                        name: value.to_owned(),
+                        value: count,
+                    });
+                }
+                pairs.insert(format!("{name}={value}"), count);
+            }
+        }
+        out.series_by_pair = pairs
+            .into_iter()
+            .map(|(name, value)| TopEntry { name, value })
+            .collect();
+        for list in [
+            &mut out.series_by_metric,
+            &mut out.values_by_label,
+            &mut out.bytes_by_label,
+            &mut out.series_by_pair,
+        ] {
+            list.sort_by(|a, b| a.name.cmp(&b.name));
+            keep_largest(list, limit, |entry| entry.value);
+        }
+        out
+    }
+}
+
+fn keep_largest<T>(list: &mut Vec<T>, limit: usize, size: impl Fn(&T) -> u64) {
+    list.sort_by_key(|entry| std::cmp::Reverse(size(entry)));
+    list.truncate(limit);
+}
+
+impl Db {
+    /// Which metrics and labels of the head make the most series, the first
+    /// `limit` of each list.
+    pub fn cardinality(&self, limit: usize) -> Cardinality {
+        self.inner.head.cardinality(limit)
+    }
+}

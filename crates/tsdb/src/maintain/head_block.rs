@@ -1,0 +1,88 @@
+//! A range of the head becomes a block.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use headwater_blockfmt::meta::Compaction;
+use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns};
+use headwater_model::{Labels, SeriesColumns, TimeRange};
+use headwater_storage::Result;
+
+use crate::block::ulid;
+use crate::block::write::BlockWriter;
+use crate::db::Inner;
+use crate::head::cursor::{View, damaged};
+
+/// Writes what the head has in `range`; `None` if that is nothing.
+pub(super) fn write(inner: &Inner, range: TimeRange) -> Result<Option<BlockMeta>> {
+    let view = View::new(&inner.head, range);
+    let series = series_in(inner, &view, range);
+    let symbols: BTreeSet<&str> = series
+        .iter()
+        .flat_map(|(labels, _)| labels)
+        .flat_map(|(name, value)| [name, value])
+        .collect();
+    let meta = new_meta(inner, range);
+    let files = Arc::clone(&inner.env.files);
+    let mut writer = BlockWriter::create(files, &inner.dir, meta, symbols)?;
+    let mut chunks = Vec::new();
+    for (labels, slot) in &series {
+        chunks.clear();
+        view.see(*slot).take_chunks(labels, &mut chunks)?;
+        clip(labels, &mut chunks, range)?;
+        if !chunks.is_empty() {
+            writer.add(labels, &chunks)?;
+        }
+    }
+    writer.finish()
+}
+
+fn new_meta(inner: &Inner, range: TimeRange) -> BlockMeta {
+    let name = ulid::new(inner.env.clock.as_ref(), inner.env.rng.as_ref());
+    BlockMeta {
+        compaction: Compaction {
+            level: 1,
+            sources: vec![name.clone()],
+            ..Compaction::default()
+        },
+        ulid: name,
+        min_time: range.start,
+        max_time: range.end + 1,
+        version: headwater_blockfmt::meta::VERSION,
+        ..BlockMeta::default()
+    }
+}
+
+fn series_in(inner: &Inner, view: &View, range: TimeRange) -> Vec<(Labels, u32)> {
+    let labels = |slot: u32| {
+        let there = inner.head.slots.get(slot)?.lock().times()?.overlaps(&range);
+        let labels = view.labels(slot).filter(|_| there)?;
+        Some((labels, slot))
+    };
+    let mut series: Vec<(Labels, u32)> = inner
+        .slots_in(range, &[])
+        .into_iter()
+        .filter_map(labels)
+        .collect();
+    series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    series
+}
+
+/// Writes chunks anew that reach beyond the range. Chunks are cut at block
+/// boundaries, so there are none unless the block range was changed.
+fn clip(labels: &Labels, chunks: &mut Vec<EncodedChunk>, range: TimeRange) -> Result<()> {
+    let inside = |c: &EncodedChunk| range.start <= c.min_time && c.max_time <= range.end;
+    if chunks.iter().all(inside) {
+        return Ok(());
+    }
+    for chunk in std::mem::take(chunks) {
+        if inside(&chunk) {
+            chunks.push(chunk);
+            continue;
+        }
+        let mut columns = SeriesColumns::default();
+        decode(chunk.encoding, &chunk.data, range, &mut columns).map_err(|e| damaged(labels, e))?;
+        chunks.extend(encode_columns(&columns));
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Several blocks become one.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use headwater_blockfmt::meta::{BlockDesc, Compaction};
+use headwater_blockfmt::{BlockMeta, EncodedChunk, encode_columns};
+use headwater_model::{Labels, SeriesColumns, TimeRange};
+use headwater_storage::{Result, merge_columns};
+
+use super::plan::{Candidate, plan, ranges};
+use crate::block::write::BlockWriter;
+use crate::block::{Block, Stones, ulid};
+use crate::db::Inner;
+use crate::read::{Loaded, TimeSpan};
+
+impl Inner {
+    /// Merges the blocks that are due next; says whether there were any.
+    pub(super) fn merge_next(&self) -> Result<bool> {
+        let blocks = self.blocks.all();
+        let candidates: Vec<Candidate> = blocks
+            .iter()
+            .map(|block| Candidate {
+                min_time: block.meta.min_time,
+                max_time: block.meta.max_time,
+                failed: block.meta.compaction.failed,
+            })
+            .collect();
+        let spans = ranges(self.options.block_range, self.options.max_block_range);
+        let chosen = plan(&candidates, &spans);
+        if chosen.is_empty() {
+            return Ok(false);
+        }
+        let old: Vec<Arc<Block>> = chosen.iter().map(|at| Arc::clone(&blocks[*at])).collect();
+        let new = merge(self, &old)?;
+        let names: Vec<String> = new.iter().map(|meta| meta.ulid.clone()).collect();
+        tracing::info!(blocks = old.len(), into = ?names, "blocks merged");
+        self.serve(&names, &old)?;
+        Ok(true)
+    }
+}
+
+fn merge(inner: &Inner, blocks: &[Arc<Block>]) -> Result<Option<BlockMeta>> {
+    let symbols: BTreeSet<&str> = blocks.iter().flat_map(|b| b.index.symbols()).collect();
+    let meta = merged_meta(inner, blocks);
+    let files = Arc::clone(&inner.env.files);
+    let mut writer = BlockWriter::create(files, &inner.dir, meta, symbols)?;
+    let mut sources: Vec<Source<'_>> = blocks.iter().map(Source::new).collect::<Result<_>>()?;
+    let mut chunks = Vec::new();
+    while let Some(labels) = sources
+        .iter()
+        .filter_map(|s| s.labels.as_ref())
+        .min()
+        .cloned()
+    {
+        let mut parts = Vec::new();
+        for source in &mut sources {
+            if source.labels.as_ref() == Some(&labels) {
+                parts.push(source.take()?);
+            }
+        }
+        chunks.clear();
+        join(&labels, &parts, &mut chunks)?;
+        if !chunks.is_empty() {
+            writer.add(&labels, &chunks)?;
+        }
+    }
+    writer.finish()
+}
+
+fn merged_meta(inner: &Inner, blocks: &[Arc<Block>]) -> BlockMeta {
+    let metas = || blocks.iter().map(|block| &block.meta);
+    let sources: BTreeSet<&String> = metas().flat_map(|m| &m.compaction.sources).collect();
+    let hints: HashSet<&String> = metas().flat_map(|m| &m.compaction.hints).collect();
+    // A hint holds for the whole only if it holds for every part.
+    let all = |hint: &&&String| metas().all(|m| m.compaction.hints.contains(hint));
+    BlockMeta {
+        ulid: ulid::new(inner.env.clock.as_ref(), inner.env.rng.as_ref()),
+        min_time: metas().map(|m| m.min_time).min().unwrap_or(0),
+        max_time: metas().map(|m| m.max_time).max().unwrap_or(0),
+        compaction: Compaction {
+            level: 1 + metas().map(|m| m.compaction.level).max().unwrap_or(0),
+            sources: sources.into_iter().cloned().collect(),
+            parents: metas().map(desc).collect(),
+            hints: hints.iter().filter(all).map(|h| (*h).clone()).collect(),
+            ..Compaction::default()
+        },
+        version: headwater_blockfmt::meta::VERSION,
+        ..BlockMeta::default()
+    }
+}
+
+fn desc(meta: &BlockMeta) -> BlockDesc {
+    BlockDesc {
+        ulid: meta.ulid.clone(),
+        min_time: meta.min_time,
+        max_time: meta.max_time,
+    }
+}
+
+/// The series of one block, in order.
+struct Source<'b> {
+    block: &'b Block,
+    stones: Arc<Stones>,
+    series: std::vec::IntoIter<u32>,
+    labels: Option<Labels>,
+    reference: u32,
+    metas: Vec<headwater_blockfmt::index::ChunkMeta>,
+}
+
+impl<'b> Source<'b> {
+    fn new(block: &'b Arc<Block>) -> Result<Source<'b>> {
+        let all: Vec<u32> = block.matching(&[])?.iter().collect();
+        let mut source = Source {
+            block,
+            stones: block.stones(),
+            series: all.into_iter(),
+            labels: None,
+            reference: 0,
+            metas: Vec::new(),
+        };
+        source.advance()?;
+        Ok(source)
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.labels = None;
+        if let Some(reference) = self.series.next() {
+            self.reference = reference;
+            self.labels = Some(self.block.series(reference, &mut self.metas)?);
+        }
+        Ok(())
+    }
+
+    /// The chunks of the current series; goes to the next.
+    fn take(&mut self) -> Result<Loaded> {
+        let chunks = self.metas.iter().map(|meta| self.block.chunk(meta));
+        let loaded = Loaded {
+            chunks: chunks.collect::<Result<_>>()?,
+            deleted: self
+                .stones
+                .get(&self.reference)
+                .cloned()
+                .unwrap_or_default(),
+            visible: TimeSpan(TimeRange::ALL),
+            committed_until: i64::MAX,
+        };
+        self.advance()?;
+        Ok(loaded)
+    }
+}
+
+/// The chunks of a series from all blocks: as they are where they do not
+/// overlap, written anew where they do.
+fn join(labels: &Labels, parts: &[Loaded], into: &mut Vec<EncodedChunk>) -> Result<()> {
+    for part in parts {
+        part.take_chunks(labels, into)?;
+    }
+    into.sort_by_key(|chunk| (chunk.min_time, chunk.max_time));
+    if into
+        .windows(2)
+        .all(|pair| pair[0].max_time < pair[1].min_time)
+    {
+        return Ok(());
+    }
+    let chunks = std::mem::take(into);
+    for group in overlapping_groups(&chunks) {
+        match group {
+            [alone] => into.push(alone.clone()),
+            group => into.extend(joined(labels, group)?),
+        }
+    }
+    Ok(())
+}
+
+/// Runs of chunks of which each overlaps those before it.
+fn overlapping_groups(chunks: &[EncodedChunk]) -> Vec<&[EncodedChunk]> {
+    let mut out = Vec::new();
+    let (mut start, mut end) = (0, i64::MIN);
+    for (at, chunk) in chunks.iter().enumerate() {
+        if at > start && chunk.min_time > end {
+            out.push(&chunks[start..at]);
+            start = at;
+        }
+        end = end.max(chunk.max_time);
+    }
+    out.push(&chunks[start..]);
+    out
+}
+
+fn joined(labels: &Labels, chunks: &[EncodedChunk]) -> Result<Vec<EncodedChunk>> {
+    let loaded = Loaded {
+        chunks: chunks.to_vec(),
+        visible: TimeSpan(TimeRange::ALL),
+        committed_until: i64::MAX,
+        ..Loaded::default()
+    };
+    let mut all = Vec::new();
+    for chunk in chunks {
+        let mut columns = SeriesColumns::default();
+        loaded.decode_chunk(labels, chunk, &mut columns)?;
+        all.push(columns);
+    }
+    let mut merged = SeriesColumns::default();
+    merge_columns(&all, &mut merged);
+    Ok(encode_columns(&merged))
+}

@@ -1,0 +1,188 @@
+//! What a store does from time to time: make blocks of the head, merge
+//! blocks, remove what is old, shorten the log.
+//!
+//! `head_block` writes a range of the head, `checkpoint` shortens the log,
+//! `plan` decides what to merge and `merge` does it, `retention` decides what
+//! to remove.
+
+mod checkpoint;
+mod head_block;
+mod merge;
+mod plan;
+mod retention;
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use headwater_model::{TimeRange, Timestamp};
+use headwater_storage::{Error, ErrorKind, Result};
+use parking_lot::{Condvar, Mutex};
+
+use crate::block::write::remove_block;
+use crate::block::{Block, set};
+use crate::db::{Db, Inner};
+
+/// How often the background thread looks for work.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// What a round of maintenance has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Maintenance {
+    /// Blocks made from the head.
+    pub head_blocks: usize,
+    /// Times that blocks were merged into one.
+    pub merges: usize,
+    /// Blocks removed because of their age or the size of all data.
+    pub removed: usize,
+}
+
+impl Db {
+    /// Does what is due: full ranges of the head become blocks, small blocks
+    /// become larger ones, old ones are removed. With
+    /// [`Options::background`](crate::Options::background) a thread calls
+    /// this every minute.
+    ///
+    /// # Errors
+    /// Files could not be read or written. What was done before stays done,
+    /// and nothing is lost: the next call tries again.
+    pub fn maintain(&self) -> Result<Maintenance> {
+        self.inner.maintain()
+    }
+
+    /// Writes everything in the head up to `time` (milliseconds, excluded) to
+    /// blocks of the configured range, whether the ranges are full or not.
+    ///
+    /// # Errors
+    /// As [`Db::maintain`].
+    pub fn flush_before(&self, time: Timestamp) -> Result<()> {
+        let _maintenance = self.inner.maintenance.lock();
+        while let Some(range) = self.inner.next_range(0.0)
+            && range.end < time
+        {
+            self.inner.head_to_block(range)?;
+        }
+        self.inner.shorten_log()
+    }
+}
+
+impl Inner {
+    fn maintain(&self) -> Result<Maintenance> {
+        self.writable()?;
+        let _maintenance = self.maintenance.lock();
+        set::remove_leftovers(self.env.files.as_ref(), &self.dir)?;
+        let mut done = Maintenance::default();
+        // Half a range more than full, so that late samples have their time.
+        while let Some(range) = self.next_range(1.5) {
+            self.head_to_block(range)?;
+            done.head_blocks += 1;
+        }
+        if done.head_blocks > 0 {
+            self.shorten_log()?;
+        }
+        while self.merge_next()? {
+            done.merges += 1;
+        }
+        done.removed = self.apply_retention()?;
+        Ok(done)
+    }
+
+    /// The oldest block range of the head, if the head spans more than
+    /// `ranges` of them.
+    fn next_range(&self, ranges: f64) -> Option<TimeRange> {
+        let times = self.head.times.range()?;
+        let block = self.options.block_range.max(1);
+        let span = times.end.saturating_sub(times.start);
+        if ranges > 0.0 && span as f64 <= block as f64 * ranges {
+            return None;
+        }
+        let end = times.start.div_euclid(block) * block + block;
+        Some(TimeRange::new(times.start, end - 1))
+    }
+
+    fn head_to_block(&self, range: TimeRange) -> Result<()> {
+        let end = range.end.saturating_add(1);
+        {
+            // Batches that are open find out when they commit.
+            let _order = self.head.order.lock();
+            self.head.times.raise_min_valid(end);
+        }
+        if let Some(meta) = head_block::write(self, range)? {
+            self.serve(&[meta.ulid], &[])?;
+            tracing::info!(ulid = %self.newest_name(), from = range.start, to = end, "block made");
+        }
+        let segment = self.log.wal.position().segment;
+        let gone = self.head.truncate_before(end, segment);
+        tracing::debug!(series = gone, before = end, "head truncated");
+        Ok(())
+    }
+
+    fn newest_name(&self) -> String {
+        let all = self.blocks.all();
+        all.last().map_or_else(String::new, |b| b.meta.ulid.clone())
+    }
+
+    /// Begins to serve blocks in place of others, which are removed.
+    fn serve(&self, new: &[String], old: &[Arc<Block>]) -> Result<()> {
+        let files = self.env.files.as_ref();
+        let mut blocks: Vec<Arc<Block>> = self.blocks.all().to_vec();
+        for name in new {
+            blocks.push(Arc::new(Block::open(files, &self.dir.join(name))?));
+        }
+        blocks.retain(|b| old.iter().all(|gone| gone.meta.ulid != b.meta.ulid));
+        self.blocks.replace(blocks);
+        old.iter()
+            .try_for_each(|block| remove_block(files, &block.dir))
+    }
+}
+
+/// The thread that maintains a store.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    pub(crate) fn start(inner: &Arc<Inner>) -> Result<Worker> {
+        let stop = Arc::new((Mutex::new(false), Condvar::new()));
+        let (weak, signal) = (Arc::downgrade(inner), Arc::clone(&stop));
+        let thread = std::thread::Builder::new().name("tsdb-maintain".into());
+        let thread = thread.spawn(move || work(&weak, &signal)).map_err(|e| {
+            Error::new(ErrorKind::Io, "cannot start the maintenance thread").because(e)
+        })?;
+        Ok(Worker {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+fn work(inner: &Weak<Inner>, stop: &(Mutex<bool>, Condvar)) {
+    loop {
+        let mut stopped = stop.0.lock();
+        stop.1.wait_while_for(&mut stopped, |s| !*s, EVERY);
+        if *stopped {
+            return;
+        }
+        drop(stopped);
+        let Some(inner) = inner.upgrade() else { return };
+        if let Err(error) = inner.maintain() {
+            tracing::error!(%error, "maintenance failed, it will be tried again");
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        *self.stop.0.lock() = true;
+        self.stop.1.notify_all();
+        if let Some(thread) = self.thread.take()
+            // The thread may hold the last reference to the store.
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The samples of one series in one place: a block or the head.
+
+use std::sync::Arc;
+
+use headwater_blockfmt::index::ChunkMeta;
+use headwater_blockfmt::{EncodedChunk, decode};
+use headwater_model::{Labels, SeriesColumns, TimeRange};
+use headwater_storage::{Result, merge_columns};
+
+use crate::block::Block;
+use crate::head::cursor::{View, damaged};
+use crate::head::series::remove_deleted;
+
+/// Where samples of a series are.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Head(u32),
+    Block {
+        block: Arc<Block>,
+        chunks: Vec<ChunkMeta>,
+        deleted: Vec<TimeRange>,
+    },
+}
+
+/// Chunks that are at hand.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) chunks: Vec<EncodedChunk>,
+    pub(crate) deleted: Vec<TimeRange>,
+    /// What is asked for and may be seen.
+    pub(crate) visible: TimeSpan,
+    /// Samples after this may not be seen, even if asked for.
+    pub(crate) committed_until: i64,
+}
+
+/// A range of time that is empty by default.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeSpan(pub(crate) TimeRange);
+
+impl Default for TimeSpan {
+    fn default() -> TimeSpan {
+        TimeSpan(TimeRange::new(i64::MAX, i64::MIN))
+    }
+}
+
+impl Part {
+    pub(crate) fn load(&self, view: &View) -> Result<Loaded> {
+        match self {
+            Part::Head(slot) => Ok(view.see(*slot)),
+            Part::Block {
+                block,
+                chunks,
+                deleted,
+            } => Ok(Loaded {
+                chunks: chunks
+                    .iter()
+                    .map(|c| block.chunk(c))
+                    .collect::<Result<_>>()?,
+                deleted: deleted.clone(),
+                visible: TimeSpan(view.range()),
+                committed_until: i64::MAX,
+            }),
+        }
+    }
+}
+
+impl Loaded {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Whether nothing is deleted.
+    pub(crate) fn is_intact(&self) -> bool {
+        self.deleted.is_empty()
+    }
+
+    /// First to last time of the chunks.
+    pub(crate) fn times(&self) -> Option<TimeRange> {
+        let first = self.chunks.iter().map(|c| c.min_time).min()?;
+        let last = self.chunks.iter().map(|c| c.max_time).max()?;
+        Some(TimeRange::new(first, last))
+    }
+
+    /// Appends what may be seen to columns whose samples are all older.
+    pub(crate) fn decode(&self, labels: &Labels, into: &mut SeriesColumns) -> Result<()> {
+        let overlap = self
+            .chunks
+            .windows(2)
+            .any(|p| p[0].max_time >= p[1].min_time);
+        if overlap {
+            return self.decode_overlapping(labels, into);
+        }
+        for chunk in &self.chunks {
+            decode(chunk.encoding, &chunk.data, self.visible.0, into)
+                .map_err(|e| damaged(labels, e))?;
+        }
+        remove_deleted(into, &self.deleted);
+        Ok(())
+    }
+
+    /// Out-of-order data may have chunks that overlap, even within one block.
+    fn decode_overlapping(&self, labels: &Labels, into: &mut SeriesColumns) -> Result<()> {
+        let mut columns = vec![std::mem::take(into)];
+        for chunk in &self.chunks {
+            let mut one = SeriesColumns::default();
+            decode(chunk.encoding, &chunk.data, self.visible.0, &mut one)
+                .map_err(|e| damaged(labels, e))?;
+            remove_deleted(&mut one, &self.deleted);
+            columns.push(one);
+        }
+        merge_columns(&columns, into);
+        Ok(())
+    }
+
+    /// Decodes all of one chunk that may be seen, asked for or not.
+    pub(crate) fn decode_chunk(
+        &self,
+        labels: &Labels,
+        chunk: &EncodedChunk,
+        into: &mut SeriesColumns,
+    ) -> Result<()> {
+        let shown = TimeRange::new(i64::MIN, self.committed_until);
+        decode(chunk.encoding, &chunk.data, shown, into).map_err(|e| damaged(labels, e))?;
+        remove_deleted(into, &self.deleted);
+        Ok(())
+    }
+
+    /// The chunks as they are, written anew where they hold samples that may
+    /// not be seen.
+    pub(crate) fn take_chunks(&self, labels: &Labels, into: &mut Vec<EncodedChunk>) -> Result<()> {
+        for chunk in &self.chunks {
+            let span = TimeRange::new(chunk.min_time, chunk.max_time);
+            let hidden = span.end > self.committed_until;
+            if hidden || self.deleted.iter().any(|d| d.overlaps(&span)) {
+                into.extend(super::rewritten(self, labels, chunk)?);
+            } else {
+                into.push(chunk.clone());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,361 @@
+//! What becomes of the head: blocks, larger blocks, nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_env::{Env, FaultyFiles, Files, MemoryFiles};
+use headwater_model::{Histogram, Matcher, Span, TimeRange};
+use headwater_storage::{
+    Append, Delete, LabelQueries, LabelRequest, SampleValue, SelectChunks, SelectRequest, block_on,
+};
+use headwater_tsdb::Db;
+
+use crate::support::{batch, builder, commit, dump, dump_range, labels};
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// Writes minutes `from..to`: ten steady series, a histogram, and series that
+/// live for an hour.
+fn fill(db: &Db, from: i64, to: i64) {
+    for minute in from..to {
+        let mut batch = batch(db);
+        let time = minute * MINUTE;
+        for n in 0..10 {
+            let series = labels(&[("__name__", "steady"), ("n", &n.to_string())]);
+            let series = batch.series(&series).unwrap();
+            batch
+                .append_float(series, time, (minute * n) as f64)
+                .unwrap();
+        }
+        let hour = (minute / 60).to_string();
+        let series = batch
+            .series(&labels(&[("__name__", "short"), ("hour", &hour)]))
+            .unwrap();
+        batch.append_float(series, time, 1.0).unwrap();
+        let series = batch.series(&labels(&[("__name__", "h")])).unwrap();
+        let histogram = Histogram {
+            count: minute as u64,
+            sum: minute as f64,
+            positive_spans: vec![Span {
+                offset: 0,
+                length: 1,
+            }],
+            positive_deltas: vec![minute],
+            ..Histogram::default()
+        };
+        batch
+            .append(series, time, 0, SampleValue::Histogram(&histogram))
+            .unwrap();
+        commit(batch);
+    }
+}
+
+fn in_memory() -> Env {
+    Env::in_memory(1)
+}
+
+#[test]
+fn full_ranges_become_blocks_and_nothing_changes_for_readers() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 7 * 60);
+    let before = dump(&db);
+    let done = db.maintain().unwrap();
+    assert_eq!(done.head_blocks, 2);
+    let stats = db.stats().unwrap();
+    assert_eq!(stats.blocks, 2);
+    assert_eq!(stats.min_time, Some(4 * HOUR));
+    // Eleven steady ones and the short ones of the last three hours.
+    assert_eq!(stats.series, 11 + 3);
+    assert_eq!(dump(&db), before);
+    let around = TimeRange::new(3 * HOUR, 5 * HOUR);
+    for (series, samples) in dump_range(&db, around) {
+        let wanted: Vec<_> = before[&series]
+            .iter()
+            .filter(|(time, _)| around.contains(*time))
+            .cloned()
+            .collect();
+        assert_eq!(samples, wanted, "{series}");
+    }
+    fill(&db, 7 * 60, 7 * 60 + 10);
+    let more = dump(&db);
+    drop(db);
+    let db = builder("data", env).open().unwrap();
+    assert!(db.damage().is_empty(), "{:?}", db.damage());
+    assert_eq!(dump(&db), more);
+}
+
+#[test]
+fn small_blocks_become_larger_ones() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 12 * 60);
+    let before = dump(&db);
+    let done = db.maintain().unwrap();
+    assert_eq!((done.head_blocks, done.merges), (5, 1));
+    assert_eq!(db.stats().unwrap().blocks, 3);
+    assert_eq!(dump(&db), before);
+    drop(db);
+    let db = builder("data", env).open().unwrap();
+    assert_eq!(dump(&db), before);
+}
+
+#[test]
+fn labels_are_found_in_blocks_too() {
+    let db = builder("data", in_memory()).open().unwrap();
+    fill(&db, 0, 7 * 60);
+    let all = LabelRequest::all(TimeRange::ALL);
+    let ask = |request: &LabelRequest| {
+        let names = block_on(db.label_names(request.clone())).unwrap().values;
+        let values = block_on(db.label_values("hour", request.clone()))
+            .unwrap()
+            .values;
+        let series = block_on(db.series(request.clone())).unwrap().values;
+        (names, values, series)
+    };
+    let some = LabelRequest {
+        matcher_sets: vec![vec![Matcher::equal("__name__", "short")]],
+        ..all.clone()
+    };
+    let before = (ask(&all), ask(&some));
+    db.maintain().unwrap();
+    assert_eq!((ask(&all), ask(&some)), before);
+    assert_eq!(before.0.1, ["0", "1", "2", "3", "4", "5", "6"]);
+    assert_eq!(before.1.0, ["__name__", "hour"]);
+    let early = LabelRequest::all(TimeRange::new(0, HOUR - 1));
+    assert_eq!(ask(&early).2.len(), 12, "{:?}", ask(&early).2);
+}
+
+#[test]
+fn deleted_samples_stay_deleted_through_every_stage() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 60);
+    let range = TimeRange::new(10 * MINUTE, 19 * MINUTE);
+    let one = vec![Matcher::equal("n", "3")];
+    block_on(db.delete(one.clone(), range)).unwrap();
+    let gone = |db: &Db| {
+        let samples = &dump(db)["{__name__=\"steady\", n=\"3\"}"];
+        let first_hour = samples.iter().filter(|(time, _)| *time < HOUR).count();
+        assert_eq!(first_hour, 50);
+        assert!(samples.iter().all(|(time, _)| !range.contains(*time)));
+    };
+    gone(&db);
+    fill(&db, 60, 7 * 60);
+    db.maintain().unwrap();
+    gone(&db);
+
+    // Deleted in a block: gone at once, and after reopening.
+    let later = TimeRange::new(70 * MINUTE, 79 * MINUTE);
+    block_on(db.delete(one, later)).unwrap();
+    let without = dump(&db);
+    assert!(
+        without["{__name__=\"steady\", n=\"3\"}"]
+            .iter()
+            .all(|(t, _)| !later.contains(*t))
+    );
+    drop(db);
+    let db = builder("data", env).open().unwrap();
+    gone(&db);
+    assert_eq!(dump(&db), without);
+
+    // And it is in no chunk.
+    let request = SelectRequest::new(vec![Matcher::equal("n", "3")], TimeRange::ALL);
+    let mut cursor = block_on(db.select_chunks(request)).unwrap();
+    let mut chunks = Vec::new();
+    assert!(cursor.advance().unwrap().is_some());
+    cursor.read(&mut chunks).unwrap();
+    let samples: usize = chunks
+        .iter()
+        .map(|c| headwater_blockfmt::chunk::sample_count(c.encoding, &c.data).unwrap())
+        .sum();
+    assert_eq!(samples, 7 * 60 - 20);
+}
+
+#[test]
+fn old_blocks_are_removed() {
+    let db = builder("data", in_memory())
+        .configure(|options| options.retention = Duration::from_secs(5 * 3600))
+        .open()
+        .unwrap();
+    fill(&db, 0, 14 * 60);
+    let done = db.maintain().unwrap();
+    assert_eq!(done.head_blocks, 6);
+    // The first three blocks were merged, and their block ends six hours
+    // before the newest does.
+    assert_eq!((done.merges, done.removed), (1, 1));
+    let first = dump(&db).values().map(|s| s[0].0).min().unwrap();
+    assert_eq!(first, 6 * HOUR);
+}
+
+#[test]
+fn the_log_is_shortened_and_still_tells_everything() {
+    let env = in_memory();
+    let small = || {
+        builder("data", env.clone()).configure(|options| {
+            options.segment_bytes = 1;
+            options.log_compression = headwater_wal::Compression::None;
+        })
+    };
+    // Enough to fill several of the smallest segments.
+    let fill = |db: &Db, from: i64, to: i64| {
+        for minute in from..to {
+            fill(db, minute, minute + 1);
+            let mut batch = batch(db);
+            for n in 0..50 {
+                let series = labels(&[("__name__", "many"), ("n", &n.to_string())]);
+                let series = batch.series(&series).unwrap();
+                batch
+                    .append_float(series, minute * MINUTE, 0.1 * n as f64)
+                    .unwrap();
+            }
+            commit(batch);
+        }
+    };
+    let db = small().open().unwrap();
+    fill(&db, 0, 7 * 60);
+    let segments = |db: &Db| {
+        let stats = db.stats().unwrap();
+        stats.log_segment - stats.log_first_segment
+    };
+    let long = segments(&db);
+    db.maintain().unwrap();
+    assert!(
+        long >= 6 && segments(&db) <= long / 2,
+        "{} of {long}",
+        segments(&db)
+    );
+    let before = dump(&db);
+    drop(db);
+    let db = small().open().unwrap();
+    assert!(db.damage().is_empty(), "{:?}", db.damage());
+    assert_eq!(dump(&db), before);
+    // Once more, with a checkpoint that is there already and series under
+    // numbers of an earlier life.
+    fill(&db, 7 * 60, 12 * 60);
+    db.maintain().unwrap();
+    let before = dump(&db);
+    drop(db);
+    let db = small().open().unwrap();
+    assert!(db.damage().is_empty(), "{:?}", db.damage());
+    assert_eq!(dump(&db), before);
+}
+
+#[test]
+fn a_series_that_comes_back_is_one_series() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    let write = |db: &Db, minute: i64, name: &str| {
+        let mut batch = batch(db);
+        let series = batch.series(&labels(&[("__name__", name)])).unwrap();
+        batch
+            .append_float(series, minute * MINUTE, minute as f64)
+            .unwrap();
+        commit(batch);
+    };
+    write(&db, 0, "back");
+    (0..7 * 60).for_each(|minute| write(&db, minute, "clock"));
+    db.maintain().unwrap();
+    assert_eq!(db.stats().unwrap().series, 1);
+    write(&db, 7 * 60, "back");
+    let before = dump(&db);
+    assert_eq!(before["{__name__=\"back\"}"].len(), 2);
+    drop(db);
+    let db = builder("data", env).open().unwrap();
+    assert_eq!(dump(&db), before);
+}
+
+#[test]
+fn a_damaged_block_does_not_hide_the_others() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 7 * 60);
+    db.maintain().unwrap();
+    let whole: usize = dump(&db).values().map(Vec::len).sum();
+    drop(db);
+    let blocks: Vec<String> = env
+        .files
+        .list(Path::new("data"))
+        .unwrap()
+        .into_iter()
+        .filter(|e| e.is_dir && e.name.len() == 26)
+        .map(|e| e.name)
+        .collect();
+    let index = Path::new("data").join(&blocks[0]).join("index");
+    let file = env
+        .files
+        .open(&index, headwater_env::OpenMode::Write)
+        .unwrap();
+    file.set_len(100).unwrap();
+    let db = builder("data", env).open().unwrap();
+    assert_eq!(db.damage().len(), 1, "{:?}", db.damage());
+    assert!(db.damage()[0].contains(&blocks[0]));
+    let left: usize = dump(&db).values().map(Vec::len).sum();
+    assert_eq!(left, whole - 12 * 120);
+    db.maintain().unwrap();
+}
+
+/// Whatever the moment of the crash, maintenance loses nothing.
+#[test]
+fn maintenance_survives_power_cuts() {
+    let lives = std::cell::Cell::new(0);
+    let on = |disk: &FaultyFiles| {
+        // No two lives of a process draw the same numbers.
+        lives.set(lives.get() + 1);
+        let files: Arc<dyn Files> = Arc::new(disk.clone());
+        let env = Env {
+            files,
+            ..Env::in_memory(lives.get())
+        };
+        builder("data", env).configure(|options| {
+            options.block_range = 10 * MINUTE;
+            options.max_block_range = 30 * MINUTE;
+            options.segment_bytes = 1;
+            options.retention = Duration::ZERO;
+        })
+    };
+    let prepare = |disk: &FaultyFiles| {
+        let db = on(disk).open().unwrap();
+        fill(&db, 0, 70);
+        db.sync().unwrap();
+        let before = dump(&db);
+        (db, before)
+    };
+    let clean = FaultyFiles::new(0);
+    let (db, _) = prepare(&clean);
+    let start = clean.operations();
+    let done = db.maintain().unwrap();
+    assert!(done.head_blocks >= 4 && done.merges >= 1, "{done:?}");
+    let operations = clean.operations() - start;
+    for cut in 0..operations {
+        let disk = FaultyFiles::new(cut);
+        let (db, before) = prepare(&disk);
+        disk.cut_power_after(cut);
+        let failed = db.maintain();
+        disk.crash();
+        drop(db);
+        let db = on(&disk)
+            .open()
+            .unwrap_or_else(|e| panic!("cut {cut}: {e}"));
+        assert_eq!(dump(&db), before, "cut {cut} of {operations}, {failed:?}");
+        db.maintain().unwrap_or_else(|e| panic!("cut {cut}: {e}"));
+        assert_eq!(dump(&db), before, "cut {cut} of {operations}, second try");
+    }
+}
+
+#[test]
+fn files_in_memory_need_no_directory() {
+    let files: Arc<dyn Files> = Arc::new(MemoryFiles::new());
+    let env = Env {
+        files,
+        ..in_memory()
+    };
+    let db = builder("data", env).open().unwrap();
+    fill(&db, 0, 300);
+    db.flush_before(i64::MAX).unwrap();
+    assert_eq!(db.stats().unwrap().series, 0);
+    assert_eq!(db.stats().unwrap().blocks, 3);
+    assert!(db.appender(Default::default()).is_ok());
+}
