@@ -461,7 +461,7 @@ fn number_len(text: &str) -> usize {
 }
 
 /// The text of a double-quoted Go literal without its quotes.
-fn unquote(body: &str) -> Option<String> {
+pub(crate) fn unquote(body: &str) -> Option<String> {
     let mut out: Vec<u8> = Vec::with_capacity(body.len());
     let mut chars = body.chars();
     while let Some(c) = chars.next() {

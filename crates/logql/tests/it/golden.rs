@@ -6,21 +6,18 @@ use std::path::PathBuf;
 use headwater_logql::parse;
 use serde_json::Value;
 
-/// The folder of the recorded answers, or `None` (with a note) if there are no corpora.
-fn folder() -> Option<PathBuf> {
+/// A folder of the corpora, or `None` (with a note) if there is none.
+pub(crate) fn corpora(name: &str) -> Option<PathBuf> {
     let corpora = std::env::var("HEADWATER_CORPORA").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora"),
         PathBuf::from,
     );
-    let folder = corpora.join("loki/golden");
+    let folder = corpora.join(name);
     if folder.is_dir() {
         return Some(folder);
     }
-    assert!(
-        std::env::var("HEADWATER_STRICT").is_err(),
-        "no corpora at {}",
-        folder.display()
-    );
+    let strict = std::env::var("HEADWATER_STRICT").is_ok();
+    assert!(!strict, "no corpora at {}", folder.display());
     println!("skipped: no corpora at {}", folder.display());
     None
 }
@@ -34,7 +31,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let Some(folder) = folder() else {
+    let Some(folder) = corpora("loki/golden") else {
         return Vec::new();
     };
     let text = std::fs::read_to_string(folder.join("queries.json")).expect("queries.json");

@@ -1,0 +1,254 @@
+//! Log queries: the lines that pass, up to a limit.
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use headwater_query::{Hold, QueryError};
+use headwater_storage::{Direction, LogBlock, LogCursor};
+
+use super::Scan;
+use crate::pipeline::{Category, Pipeline, Record};
+
+/// Names and values, sorted by name. Unlike [`Labels`] it may hold labels
+/// without a value, which parsers make.
+pub type Pairs = Vec<(String, String)>;
+
+/// Lines with the same labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// The labels: all of them, or the stream's own if the query asked for
+    /// categories.
+    pub labels: Pairs,
+    /// The lines in the direction asked for.
+    pub entries: Vec<Entry>,
+}
+
+/// One line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Nanoseconds since the epoch.
+    pub time: i64,
+    /// The line as the pipeline left it.
+    pub line: Vec<u8>,
+    /// Labels from structured metadata, if the query asked for categories.
+    pub metadata: Pairs,
+    /// Labels from parsers, if the query asked for categories.
+    pub parsed: Pairs,
+}
+
+/// A line that passed. The order is that of the answer: the greatest of a
+/// heap is the first to go.
+struct Found {
+    /// Time, negated for backward queries.
+    rank: i64,
+    /// The stream's labels and the number within it, to keep the order of
+    /// lines of one time.
+    stream: usize,
+    number: usize,
+    labels: Pairs,
+    entry: Entry,
+}
+
+impl Found {
+    fn key(&self) -> (i64, usize, usize) {
+        (self.rank, self.stream, self.number)
+    }
+}
+
+impl PartialEq for Found {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Found {}
+
+impl PartialOrd for Found {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Found {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// Gathers the first lines of an answer.
+pub(crate) struct Collector<'p> {
+    pipeline: &'p Pipeline,
+    direction: Direction,
+    /// How many lines to keep; all if 0.
+    limit: usize,
+    categorize: bool,
+    found: BinaryHeap<Found>,
+    record: Record,
+    hold: Hold,
+}
+
+impl<'p> Collector<'p> {
+    pub(crate) fn new(
+        pipeline: &'p Pipeline,
+        direction: Direction,
+        limit: usize,
+        categorize: bool,
+        hold: Hold,
+    ) -> Self {
+        Self {
+            pipeline,
+            direction,
+            limit,
+            categorize,
+            found: BinaryHeap::new(),
+            record: Record::default(),
+            hold,
+        }
+    }
+
+    const fn rank(&self, time: i64) -> i64 {
+        match self.direction {
+            Direction::Forward => time,
+            Direction::Backward => time.saturating_neg(),
+        }
+    }
+
+    /// The rank that a line must beat to be of use.
+    fn bar(&self) -> Option<i64> {
+        let full = self.limit > 0 && self.found.len() >= self.limit;
+        self.found.peek().filter(|_| full).map(|worst| worst.rank)
+    }
+
+    /// Reads all streams of a cursor. Streams are numbered from `first` on.
+    pub(crate) fn read(
+        mut self,
+        mut cursor: Box<dyn LogCursor>,
+        first: usize,
+        scan: &Scan,
+    ) -> Result<Self, QueryError> {
+        let mut block = LogBlock::default();
+        let mut stream = first;
+        while let Some(labels) = cursor.advance()? {
+            self.record.start_stream(&labels);
+            stream += 1;
+            let mut number = 0;
+            while cursor.read(&mut block)? {
+                scan.check()?;
+                let more = self.block(&block, stream, &mut number, scan)?;
+                if let Some(bar) = self.bar() {
+                    cursor.stop_at(self.rank(bar));
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        scan.costs(cursor.costs());
+        scan.warn(cursor.take_warnings());
+        Ok(self)
+    }
+
+    /// Runs a block; false if the rest of the stream is of no use.
+    fn block(
+        &mut self,
+        block: &LogBlock,
+        stream: usize,
+        number: &mut usize,
+        scan: &Scan,
+    ) -> Result<bool, QueryError> {
+        let mut bytes = 0;
+        let start = *number;
+        *number += block.len();
+        for at in super::candidates(self.pipeline, block) {
+            let time = block.times()[at];
+            let rank = self.rank(time);
+            if self.bar().is_some_and(|bar| rank >= bar) {
+                scan.read(at as u64, bytes);
+                return Ok(false);
+            }
+            let line = block.line(at);
+            bytes += line.len() as u64;
+            self.record.start_line(time, block.metadata(at));
+            if self.pipeline.run(line, &mut self.record) {
+                scan.kept(1);
+                self.keep(line, rank, stream, start + at)?;
+            }
+        }
+        scan.read(block.len() as u64, bytes);
+        Ok(true)
+    }
+
+    fn keep(
+        &mut self,
+        line: &[u8],
+        rank: i64,
+        stream: usize,
+        number: usize,
+    ) -> Result<(), QueryError> {
+        let line = match self.record.rewritten {
+            true => self.record.line.clone(),
+            false => line.to_vec(),
+        };
+        let mut pairs: [Pairs; 3] = Default::default();
+        for (name, value, category) in self.record.sorted() {
+            let of = match (self.categorize, category) {
+                (false, _) | (true, Category::Stream) => 0,
+                (true, Category::Metadata) => 1,
+                (true, Category::Parsed) => 2,
+            };
+            pairs[of].push((name.to_owned(), value.to_owned()));
+        }
+        let [labels, metadata, parsed] = pairs;
+        let text = |pairs: &Pairs| {
+            pairs
+                .iter()
+                .map(|(n, v)| n.len() + v.len() + 48)
+                .sum::<usize>()
+        };
+        let bytes = line.len() + text(&labels) + text(&metadata) + text(&parsed) + 128;
+        self.hold.grow(1, bytes as u64, "log query")?;
+        self.found.push(Found {
+            rank,
+            stream,
+            number,
+            labels,
+            entry: Entry {
+                time: self.record.time,
+                line,
+                metadata,
+                parsed,
+            },
+        });
+        if self.limit > 0 && self.found.len() > self.limit {
+            self.found.pop();
+        }
+        Ok(())
+    }
+
+    /// Joins the lines of another part.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.found.extend(other.found);
+        while self.limit > 0 && self.found.len() > self.limit {
+            self.found.pop();
+        }
+    }
+
+    /// The answer. Of lines closer together than `interval` only the first is kept.
+    pub(crate) fn finish(self, interval: i64, limit: usize) -> Vec<Stream> {
+        let mut streams: BTreeMap<Pairs, Vec<Entry>> = BTreeMap::new();
+        let mut last: Option<i64> = None;
+        let mut count = 0;
+        for found in self.found.into_sorted_vec() {
+            let near = last.is_some_and(|last| found.rank < last.saturating_add(interval));
+            if near || (limit > 0 && count == limit) {
+                continue;
+            }
+            last = Some(found.rank).filter(|_| interval > 0);
+            count += 1;
+            streams.entry(found.labels).or_default().push(found.entry);
+        }
+        let streams = streams.into_iter();
+        streams
+            .map(|(labels, entries)| Stream { labels, entries })
+            .collect()
+    }
+}

@@ -1,0 +1,94 @@
+//! Line filters: `|= "a" or "b"`, `!~ "x"`, `|> "<_> y"`, `!= ip("...")`.
+
+use headwater_regexp::Regex;
+use memchr::memmem::Finder;
+
+use super::ip::IpRange;
+use super::pattern::Pattern;
+use crate::ast::{LineFilter, LineOp, LineOperand};
+
+/// One comparison of a line.
+#[derive(Debug)]
+enum Test {
+    Contains(Finder<'static>),
+    Regex(Regex),
+    Pattern(Pattern),
+    Ip(IpRange),
+}
+
+impl Test {
+    fn new(op: LineOp, operand: &LineOperand) -> Result<Self, String> {
+        let text = operand.text.as_str();
+        match (op, operand.ip) {
+            (LineOp::Contains | LineOp::NotContains, true) => IpRange::parse(text).map(Self::Ip),
+            (_, true) => Err("ip: invalid operation".to_owned()),
+            (LineOp::Contains | LineOp::NotContains, false) => {
+                Ok(Self::Contains(Finder::new(text.as_bytes()).into_owned()))
+            }
+            (LineOp::Matches | LineOp::NotMatches, false) => {
+                Regex::new(text).map(Self::Regex).map_err(|e| e.to_string())
+            }
+            (LineOp::Pattern | LineOp::NotPattern, false) => {
+                Pattern::for_filter(text).map(Self::Pattern)
+            }
+        }
+    }
+
+    fn holds(&self, line: &[u8]) -> bool {
+        match self {
+            Self::Contains(finder) => finder.find(line).is_some(),
+            Self::Regex(regex) => regex.is_match_bytes(line),
+            Self::Pattern(pattern) => pattern.matches(line),
+            Self::Ip(range) => range.is_in(line),
+        }
+    }
+}
+
+/// A compiled line filter.
+#[derive(Debug)]
+pub(crate) struct LineTest {
+    negative: bool,
+    tests: Vec<Test>,
+}
+
+impl LineTest {
+    pub(crate) fn new(filter: &LineFilter) -> Result<Self, String> {
+        let tests = filter.operands.iter().map(|o| Test::new(filter.op, o));
+        Ok(Self {
+            negative: filter.op.is_negative(),
+            tests: tests.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether a line passes.
+    pub(crate) fn passes(&self, line: &[u8]) -> bool {
+        self.tests.iter().any(|test| test.holds(line)) != self.negative
+    }
+
+    /// Texts of which every line that passes holds one; `None` if there are
+    /// no such texts.
+    pub(crate) fn needles(&self) -> Option<Vec<Vec<u8>>> {
+        if self.negative {
+            return None;
+        }
+        let needle = |test: &Test| match test {
+            Test::Contains(finder) => Some(finder.needle().to_vec()),
+            Test::Pattern(pattern) => pattern
+                .literals()
+                .max_by_key(|l| l.len())
+                .map(<[u8]>::to_vec),
+            Test::Regex(_) | Test::Ip(_) => None,
+        };
+        let needles: Option<Vec<Vec<u8>>> = self.tests.iter().map(needle).collect();
+        needles.filter(|all| all.iter().all(|n| !n.is_empty()))
+    }
+
+    /// The only text that is looked for, if the filter is that simple: then a
+    /// search over a whole block finds the lines.
+    pub(crate) fn finder(&self) -> Option<&Finder<'static>> {
+        match (&self.tests[..], self.negative) {
+            ([Test::Contains(finder)], false) if !finder.needle().is_empty() => Some(finder),
+            _ => None,
+        }
+    }
+}
