@@ -53,13 +53,35 @@ impl fmt::Debug for Finalizer {
     }
 }
 
+/// Collects what is said about a batch; tells the finalizer when the last
+/// one lets go of it.
+#[derive(Debug)]
+struct Note {
+    worst: AtomicU8,
+    finalizer: Option<Finalizer>,
+}
+
+impl Note {
+    fn say(&self, outcome: Outcome) {
+        self.worst.fetch_max(outcome as u8, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        if let Some(Finalizer(done)) = self.finalizer.take() {
+            done(Outcome::from_u8(*self.worst.get_mut()));
+        }
+    }
+}
+
 /// Messages that travel together.
 #[derive(Debug)]
 pub struct Batch {
     events: Vec<Event>,
     bytes: usize,
-    worst: AtomicU8,
-    finalizer: Option<Finalizer>,
+    /// Absent if nobody wants to know.
+    note: Option<Arc<Note>>,
 }
 
 impl Batch {
@@ -68,8 +90,12 @@ impl Batch {
         Batch {
             bytes: events.iter().map(Event::size).sum(),
             events,
-            worst: AtomicU8::new(0),
-            finalizer,
+            note: finalizer.map(|finalizer| {
+                Arc::new(Note {
+                    worst: AtomicU8::new(0),
+                    finalizer: Some(finalizer),
+                })
+            }),
         }
     }
 
@@ -83,15 +109,9 @@ impl Batch {
         self.bytes
     }
 
-    pub(crate) fn note(&self, outcome: Outcome) {
-        self.worst.fetch_max(outcome as u8, Ordering::AcqRel);
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        if let Some(Finalizer(done)) = self.finalizer.take() {
-            done(Outcome::from_u8(*self.worst.get_mut()));
+    fn say(&self, outcome: Outcome) {
+        if let Some(note) = &self.note {
+            note.say(outcome);
         }
     }
 }
@@ -177,6 +197,11 @@ impl Delivery {
         all.iter().chain(picked)
     }
 
+    /// The next message to look at.
+    pub fn first(&self) -> Option<&Event> {
+        self.events().next()
+    }
+
     /// Passes over the next `count` messages: a later try starts behind them.
     pub fn pass(&mut self, count: usize) {
         self.passed += count.min(self.len());
@@ -187,9 +212,18 @@ impl Delivery {
         self.decided = true;
     }
 
+    /// Lets go of the messages but not of the duty to say what became of
+    /// them: for outputs that have handed them on and wait for a word.
+    pub fn into_receipt(mut self) -> Receipt {
+        self.decided = true;
+        Receipt {
+            note: self.batch.note.clone(),
+        }
+    }
+
     /// The messages will never arrive, trying again would not help.
     pub fn refuse(mut self) {
-        self.batch.note(Outcome::Refused);
+        self.batch.say(Outcome::Refused);
         self.decided = true;
     }
 }
@@ -197,7 +231,36 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.decided {
-            self.batch.note(Outcome::Abandoned);
+            self.batch.say(Outcome::Abandoned);
+        }
+    }
+}
+
+/// What is left of a [`Delivery`] whose messages were handed on: they arrived
+/// when [`Receipt::done`] is called, and count as abandoned if it is let go
+/// without.
+#[derive(Debug)]
+#[must_use = "letting go of a receipt abandons the messages"]
+pub struct Receipt {
+    note: Option<Arc<Note>>,
+}
+
+impl Receipt {
+    /// The messages arrived.
+    pub fn done(mut self) {
+        self.note = None;
+    }
+
+    /// Whether anybody waits for the word.
+    pub fn is_awaited(&self) -> bool {
+        self.note.is_some()
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let Some(note) = &self.note {
+            note.say(Outcome::Abandoned);
         }
     }
 }
@@ -236,6 +299,18 @@ mod tests {
     fn letting_go_without_a_word_is_abandoning() {
         let seen = Arc::default();
         drop(Delivery::all(batch(&seen)));
+        assert_eq!(*seen.lock(), Some(Outcome::Abandoned));
+    }
+
+    #[test]
+    fn a_receipt_keeps_the_outcome_open() {
+        let seen = Arc::default();
+        let receipt = Delivery::all(batch(&seen)).into_receipt();
+        assert_eq!(*seen.lock(), None);
+        receipt.done();
+        assert_eq!(*seen.lock(), Some(Outcome::Delivered));
+        let seen = Arc::default();
+        drop(Delivery::all(batch(&seen)).into_receipt());
         assert_eq!(*seen.lock(), Some(Outcome::Abandoned));
     }
 

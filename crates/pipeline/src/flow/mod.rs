@@ -8,7 +8,7 @@ mod router;
 mod signal;
 
 pub use acks::Acks;
-pub use batch::{Batch, Delivery, Finalizer, Outcome};
+pub use batch::{Batch, Delivery, Finalizer, Outcome, Receipt};
 pub use queue::{Pop, PushError, Queue, WhenFull};
 pub use router::{Route, Router, Scratch, Stopped};
 pub use signal::{HookGuard, Signal};

@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::flow::{Router, Scratch, Signal};
 use crate::message::{self, Message, UuidSource, put_frame};
 use crate::stat::StatSink;
+use crate::topology::Report;
 
 use super::decoder::Decoder;
 use super::emitter::Emitter;
@@ -84,15 +85,34 @@ impl Globals {
 }
 
 /// What plugins offer to each other, by name.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Services {
     stats: Mutex<HashMap<String, StatSink>>,
+    reporter: Mutex<Option<Reporter>>,
+}
+
+type Reporter = Arc<dyn Fn() -> Report + Send + Sync>;
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Services")
+    }
 }
 
 impl Services {
     /// Makes a statistics accumulator known.
     pub fn offer_stats(&self, name: &str, sink: StatSink) {
         self.stats.lock().insert(name.to_owned(), sink);
+    }
+
+    pub(crate) fn offer_report(&self, reporter: Reporter) {
+        *self.reporter.lock() = Some(reporter);
+    }
+
+    /// The numbers of the running pipeline, if it runs.
+    pub fn report(&self) -> Option<Report> {
+        let reporter = self.reporter.lock().clone();
+        reporter.map(|report| report())
     }
 
     /// The statistics accumulator of that name.

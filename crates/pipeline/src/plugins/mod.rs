@@ -2,6 +2,9 @@
 
 pub mod decoders;
 pub mod encoders;
+pub mod filters;
+pub mod inputs;
+pub mod outputs;
 pub mod splitters;
 mod template;
 
@@ -15,6 +18,17 @@ pub fn registry() -> Registry {
         .decoder::<decoders::PayloadRegexDecoder>()
         .decoder::<decoders::ProtobufDecoder>()
         .decoder::<decoders::ScribbleDecoder>()
+        .filter::<filters::CounterFilter>()
+        .filter::<filters::StatFilter>()
+        .input::<inputs::StatAccumInput>()
+        .input::<inputs::StatsdInput>()
+        .input::<inputs::TcpInput>()
+        .input::<inputs::UdpInput>()
+        .output::<outputs::CarbonOutput>()
+        .output::<outputs::FileOutput>()
+        .output::<outputs::LogOutput>()
+        .output::<outputs::TcpOutput>()
+        .output::<outputs::UdpOutput>()
         .encoder::<encoders::ESJsonEncoder>()
         .encoder::<encoders::ESLogstashV0Encoder>()
         .encoder::<encoders::PayloadEncoder>()
@@ -26,11 +40,13 @@ pub fn registry() -> Registry {
         .splitter::<splitters::RegexSplitter>()
         .splitter::<splitters::TokenSplitter>()
         .planned(&PLANNED);
+    #[cfg(feature = "http")]
+    registry.output::<outputs::MetricsOutput>();
     registry
 }
 
 /// Plugins of heka that do not exist here yet.
-const PLANNED: [&str; 35] = [
+const PLANNED: [&str; 32] = [
     "AMQPInput",
     "AMQPOutput",
     "DashboardOutput",
@@ -62,8 +78,5 @@ const PLANNED: [&str; 35] = [
     "CloudwatchOutput",
     "S3SplitFileInput",
     "S3OffsetInput",
-    "UdpOutput",
-    "CarbonOutput",
     "HttpOutput",
-    "TcpOutput",
 ];

@@ -12,6 +12,7 @@ mod input;
 mod output;
 mod report;
 mod roster;
+mod watch;
 mod ticker;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use filter::FilterRunner;
 use input::InputRunner;
 use output::{End, OutputRunner};
 use roster::{Roster, Stage};
+use watch::{Observed, Watched};
 
 pub use report::{PluginReport, Report};
 
@@ -125,7 +127,10 @@ impl Topology {
             outputs: Vec::new(),
         };
         match topology.start_all(plan.inputs, plan.filters, plan.outputs) {
-            Ok(()) => Ok(topology),
+            Ok(()) => {
+                topology.offer_report();
+                Ok(topology)
+            }
             Err(reason) => {
                 topology.stop_timeout = Duration::ZERO;
                 topology.stop();
@@ -352,20 +357,39 @@ impl Topology {
 
     /// Numbers of the pipeline as they are now.
     pub fn report(&self) -> Report {
-        let input = |source: &Source| PluginReport {
+        self.observed().report()
+    }
+
+    /// What reports are made of, without the topology itself.
+    fn observed(&self) -> Observed {
+        let inputs = self.inputs.iter().map(|source| Watched {
             kind: "inputs",
             name: source.planned.name.clone(),
-            stats: source.stats.all(),
-        };
-        let mut plugins: Vec<_> = self.inputs.iter().map(input).collect();
-        let filters = self.filters.iter();
-        plugins.extend(filters.map(|c| consumer_report("filters", &c.planned.name, &c.stats, &c.queue)));
-        let outputs = self.outputs.iter();
-        plugins.extend(outputs.map(|c| consumer_report("outputs", &c.planned.name, &c.stats, &c.queue)));
-        Report {
-            routed: self.router.processed(),
-            plugins,
+            stats: source.stats.clone(),
+            queue: None,
+        });
+        let filters = self.filters.iter().map(|c| Watched {
+            kind: "filters",
+            name: c.planned.name.clone(),
+            stats: c.stats.clone(),
+            queue: Some(c.queue.clone()),
+        });
+        let outputs = self.outputs.iter().map(|c| Watched {
+            kind: "outputs",
+            name: c.planned.name.clone(),
+            stats: c.stats.clone(),
+            queue: Some(c.queue.clone()),
+        });
+        Observed {
+            router: self.router.clone(),
+            plugins: inputs.chain(filters).chain(outputs).collect(),
         }
+    }
+
+    /// Lets plugins ask for reports.
+    fn offer_report(&self) {
+        let observed = self.observed();
+        self.services.offer_report(Arc::new(move || observed.report()));
     }
 
     /// Goes on with another plan: plugins whose settings did not change keep
@@ -384,8 +408,9 @@ impl Topology {
         let filters = self.reload_filters(plan.filters, &mut report);
         self.connect();
         self.drain_removed(outputs, filters);
-        self.reload_inputs(plan.inputs, &mut report).map_err(StartError)?;
-        Ok(report)
+        let inputs = self.reload_inputs(plan.inputs, &mut report);
+        self.offer_report();
+        inputs.map(|()| report).map_err(StartError)
     }
 
     fn reload_outputs(
@@ -580,25 +605,6 @@ impl Drop for Topology {
 
 fn memory_queue(wants: &crate::config::Wants) -> Arc<Queue> {
     Arc::new(Queue::new(wants.queue.max_bytes, wants.queue.when_full.into()))
-}
-
-fn consumer_report(
-    kind: &'static str,
-    name: &Arc<str>,
-    stats: &Stats,
-    queue: &Queue,
-) -> PluginReport {
-    let (deliveries, bytes) = queue.depth();
-    let mut stats = stats.all();
-    stats.push(("InChanLength".to_owned(), deliveries as u64));
-    stats.push(("InChanBytes".to_owned(), bytes as u64));
-    stats.push(("InChanMaxBytes".to_owned(), queue.max_bytes() as u64));
-    stats.push(("QueueDropCount".to_owned(), queue.dropped()));
-    PluginReport {
-        kind,
-        name: name.clone(),
-        stats,
-    }
 }
 
 /// What happens when a plugin fails for good.

@@ -1,6 +1,12 @@
 //! Statistics on their way from where they are read to the accumulator that
 //! adds them up.
 
+mod accumulator;
+mod statsd;
+
+pub use accumulator::{Accumulator, Naming, Number};
+pub use statsd::parse_line;
+
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 /// Samples an accumulator may have waiting. Beyond that they are dropped and

@@ -1,0 +1,7 @@
+//! Filters.
+
+mod counter;
+mod stat;
+
+pub use counter::CounterFilter;
+pub use stat::{MetricSettings, StatFilter, StatFilterSettings};

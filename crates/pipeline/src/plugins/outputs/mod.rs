@@ -1,0 +1,19 @@
+//! Outputs.
+
+mod address;
+mod carbon;
+mod file;
+mod log;
+#[cfg(feature = "http")]
+mod metrics;
+mod tcp;
+mod udp;
+
+pub(crate) use address::{check_address, resolve};
+pub use carbon::{CarbonOutput, CarbonOutputSettings};
+pub use file::{FileOutput, FileOutputSettings, FlushOperator};
+pub use log::LogOutput;
+#[cfg(feature = "http")]
+pub use metrics::{MetricsOutput, MetricsOutputSettings};
+pub use tcp::{TcpOutput, TcpOutputSettings};
+pub use udp::{UdpOutput, UdpOutputSettings};

@@ -1,0 +1,53 @@
+//! Where the numbers of reports come from.
+
+use std::sync::Arc;
+
+use crate::flow::{Queue, Router};
+use crate::plugin::Stats;
+
+use super::report::{PluginReport, Report};
+
+/// The counters of everything that runs.
+pub(super) struct Observed {
+    pub(super) router: Arc<Router>,
+    pub(super) plugins: Vec<Watched>,
+}
+
+/// The counters of one plugin.
+pub(super) struct Watched {
+    pub(super) kind: &'static str,
+    pub(super) name: Arc<str>,
+    pub(super) stats: Stats,
+    pub(super) queue: Option<Arc<Queue>>,
+}
+
+impl Observed {
+    pub(super) fn report(&self) -> Report {
+        Report {
+            routed: self.router.processed(),
+            plugins: self.plugins.iter().map(Watched::report).collect(),
+        }
+    }
+}
+
+impl Watched {
+    fn report(&self) -> PluginReport {
+        let mut stats = self.stats.all();
+        if let Some(queue) = &self.queue {
+            let (deliveries, bytes) = queue.depth();
+            for (name, value) in [
+                ("InChanLength", deliveries as u64),
+                ("InChanBytes", bytes as u64),
+                ("InChanMaxBytes", queue.max_bytes() as u64),
+                ("QueueDropCount", queue.dropped()),
+            ] {
+                stats.push((name.to_owned(), value));
+            }
+        }
+        PluginReport {
+            kind: self.kind,
+            name: self.name.clone(),
+            stats,
+        }
+    }
+}
