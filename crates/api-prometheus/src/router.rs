@@ -8,7 +8,7 @@ use axum::routing::MethodRouter;
 use crate::parts::Parts;
 use crate::routes::{
     admin, exemplars, expressions, features, federate, labels, lifecycle, metadata, metrics, pages,
-    query, remote, rules, status, targets,
+    query, relabel, remote, rules, status, targets,
 };
 use crate::serve::cors::cors;
 use crate::serve::gate::ready_only;
@@ -63,6 +63,7 @@ fn data_routes() -> Router<Api> {
         .route("/series", get_post(labels::series))
         .route("/targets", get(targets::targets))
         .route("/targets/metadata", get(targets::metadata))
+        .route("/targets/relabel_steps", get(relabel::steps))
         .route("/scrape_pools", get(targets::pools))
         .route("/scrape_pools/config", get(targets::pool_config))
         .route("/metadata", get(metadata::metadata))

@@ -122,6 +122,17 @@ impl Default for Digits {
     }
 }
 
+/// `00` to `99`: two digits for one division.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut at = 0;
+    while at < 100 {
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+        at += 1;
+    }
+    pairs
+};
+
 impl Digits {
     /// The sign, the twenty digits of `u64::MAX`, the point and three decimals.
     const ROOM: usize = 25;
@@ -132,13 +143,19 @@ impl Digits {
     }
 
     fn prepend_number(&mut self, mut value: u64) {
-        loop {
-            self.prepend(b'0' + (value % 10) as u8);
-            value /= 10;
-            if value == 0 {
-                return;
-            }
+        while value >= 100 {
+            self.prepend_pair(PAIRS[(value % 100) as usize]);
+            value /= 100;
         }
+        match value < 10 {
+            true => self.prepend(b'0' + value as u8),
+            false => self.prepend_pair(PAIRS[value as usize]),
+        }
+    }
+
+    fn prepend_pair(&mut self, pair: [u8; 2]) {
+        self.from -= 2;
+        self.bytes[self.from..self.from + 2].copy_from_slice(&pair);
     }
 
     fn as_str(&self) -> &str {

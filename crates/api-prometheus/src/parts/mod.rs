@@ -1,6 +1,7 @@
 //! What the API is built from: plain parts, each behind a small trait, most of them optional.
 
 mod admin;
+mod late;
 mod scraping;
 mod server;
 mod settings;
@@ -15,6 +16,7 @@ use headwater_query::Evaluate;
 use headwater_storage::{LabelQueries, Select, SelectExemplars};
 
 pub use admin::{Admin, Lifecycle};
+pub use late::Late;
 pub use scraping::{Dropped, Health, NoScraping, Scraping, TargetMetadata, TargetView};
 pub use server::{BuildInfo, Features, Notification, Phase, RuntimeInfo, Server};
 pub use settings::Settings;

@@ -1,6 +1,7 @@
 //! Targets, as far as the API shows them.
 
 use headwater_model::{Labels, Metadata};
+use headwater_relabel::Rules;
 
 /// What scrapes. Pools are the jobs of the configuration.
 pub trait Scraping: Send + Sync {
@@ -15,6 +16,9 @@ pub trait Scraping: Send + Sync {
 
     /// The configuration of one pool as YAML, secrets hidden; `None` if there is no such pool.
     fn config(&self, pool: &str) -> Option<String>;
+
+    /// The rules that the targets of one pool go through; `None` if there is no such pool.
+    fn relabelling(&self, pool: &str) -> Option<Rules>;
 
     /// What the targets of one pool say about their metrics.
     fn metadata(&self, pool: &str) -> Vec<TargetMetadata>;
@@ -104,6 +108,10 @@ impl Scraping for NoScraping {
     }
 
     fn config(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn relabelling(&self, _: &str) -> Option<Rules> {
         None
     }
 

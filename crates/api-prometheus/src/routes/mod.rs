@@ -11,6 +11,7 @@ pub(crate) mod metadata;
 pub(crate) mod metrics;
 pub(crate) mod pages;
 pub(crate) mod query;
+pub(crate) mod relabel;
 pub(crate) mod remote;
 pub(crate) mod rules;
 pub(crate) mod status;

@@ -12,6 +12,7 @@ use headwater_api_prometheus::{
 };
 use headwater_env::ManualClock;
 use headwater_exposition::Registry;
+use headwater_model::name::NameScheme;
 use headwater_model::{
     Exemplar, FloatHistogram, Labels, Matcher, Metadata, MetricType, SeriesColumns, Span, TimeRange,
 };
@@ -21,6 +22,7 @@ use headwater_query::{
     Answer, EvalRequest, Evaluate, InstantSample, Point, QueryError, QueryErrorKind, RangeSeries,
     StatsLevel, Value,
 };
+use headwater_relabel::{Action, Config, Rules};
 use headwater_storage::{
     Append, AppendOptions, BoxFuture, Delete, MemoryStore, SampleValue, Select, SelectRequest,
 };
@@ -282,6 +284,21 @@ impl Scraping for FakeScraping {
         self.pools()
             .contains(&pool.to_owned())
             .then(|| format!("job_name: {pool}\n"))
+    }
+
+    fn relabelling(&self, pool: &str) -> Option<Rules> {
+        let configs = [
+            Config::new(Action::Drop)
+                .source(["__meta_drop"])
+                .regex("yes"),
+            Config::new(Action::Replace)
+                .source(["__address__"])
+                .regex(r"127\.0\.0\.1:(\d+)")
+                .target("instance")
+                .replacement("app-$1"),
+            Config::new(Action::LabelMap).regex("__meta_label_(.+)"),
+        ];
+        (pool == "app").then(|| Rules::compile(&configs, NameScheme::Utf8).expect("rules"))
     }
 
     fn metadata(&self, pool: &str) -> Vec<TargetMetadata> {

@@ -52,11 +52,6 @@ const EXEMPT: &[(&str, &str)] = &[
     ("301-limits-max-samples", COMPUTES_NOTHING),
     ("108-labels-end-before-start", EMPTY_RANGE),
     ("131-series-end-before", EMPTY_RANGE),
-    ("148-relabel-steps", NO_STEPS),
-    ("149-relabel-steps", NO_STEPS),
-    ("150-relabel-steps", NO_STEPS),
-    ("151-relabel-steps", NO_STEPS),
-    ("152-relabel-steps", NO_STEPS),
     ("160-alertmanagers", NO_RULES),
     ("161-rules", NO_RULES),
     ("162-rules", NO_RULES),
@@ -147,7 +142,6 @@ const EXEMPT: &[(&str, &str)] = &[
 const COMPUTES_NOTHING: &str = "the engine of this test computes nothing";
 const EMPTY_RANGE: &str =
     "an empty range of time has no series here; the head of the original ignores it";
-const NO_STEPS: &str = "relabelling step by step is not offered yet";
 const NO_RULES: &str = "there are no rules and alerts yet";
 const NO_SEARCH: &str = "search is not offered yet";
 const NO_REMOTE: &str = "remote write, remote read and OTLP are not offered yet";

@@ -12,7 +12,7 @@ const MAPS: [&str; 8] = [
     ".seriesLabels",
     ".annotations",
     ".droppedTargetCounts",
-    ".map",
+    ".steps.output",
 ];
 
 /// Where `ours` differs in shape from `theirs`; `None` if it does not. `maps` names one more place
