@@ -69,6 +69,21 @@ pub fn format_float_g(value: f64) -> String {
     out
 }
 
+/// `value` as Go's `%g` and `%v` print it: shortest digits, an exponent below 1e-4 and already from
+/// 1e6 on. Numbers in Prometheus's messages have this form.
+pub fn format_float_go(value: f64) -> String {
+    let mut out = String::new();
+    if push_special(&mut out, value) {
+        return out;
+    }
+    if value == 0.0 || (1e-4..1e6).contains(&value.abs()) {
+        write!(out, "{value}").expect("a String takes every write");
+    } else {
+        push_exponent(&mut out, value);
+    }
+    out
+}
+
 /// Reads a float as Go's `strconv.ParseFloat` does, hexadecimal floats included.
 pub fn parse_float(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
@@ -129,6 +144,13 @@ mod tests {
         ] {
             assert_eq!(format_float(value), json);
             assert_eq!(format_float_g(value), general);
+        }
+    }
+
+    #[test]
+    fn prints_messages_like_go() {
+        for (value, text) in [(0.0, "0"), (-1.5, "-1.5"), (999_999.0, "999999"), (1e6, "1e+06"), (1.25e19, "1.25e+19"), (1e-5, "1e-05")] {
+            assert_eq!(format_float_go(value), text);
         }
     }
 

@@ -4,13 +4,13 @@ use std::fmt::{self, Display, Formatter};
 
 use super::FloatHistogram;
 use super::buckets::Bucket;
-use crate::number::format_float_g;
+use crate::number::format_float_go;
 
 impl Display for Bucket {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let open = if self.lower_inclusive { '[' } else { '(' };
         let close = if self.upper_inclusive { ']' } else { ')' };
-        let number = format_float_g;
+        let number = format_float_go;
         write!(
             f,
             "{open}{},{}{close}:{}",
@@ -27,8 +27,8 @@ impl Display for FloatHistogram {
         write!(
             f,
             "{{count:{}, sum:{}",
-            format_float_g(self.count),
-            format_float_g(self.sum)
+            format_float_go(self.count),
+            format_float_go(self.sum)
         )?;
         let negative: Vec<Bucket> = self.negative_iter().collect();
         for bucket in negative.iter().rev().filter(|bucket| bucket.count != 0.0) {

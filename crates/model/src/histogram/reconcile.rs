@@ -51,7 +51,7 @@ impl Parts {
         histogram.custom_values = self.bounds.clone();
     }
 
-    pub(super) fn to_schema(&mut self, schema: i32) {
+    pub(super) fn coarsen_to(&mut self, schema: i32) {
         let steps = self.schema.saturating_sub(schema).max(0).unsigned_abs();
         coarsen(&mut self.positive, steps);
         coarsen(&mut self.negative, steps);
@@ -95,7 +95,7 @@ impl Parts {
     }
 
     /// Keeps the bounds in `bounds`, which is a part of the own ones.
-    pub(super) fn to_bounds(&mut self, bounds: &std::sync::Arc<[f64]>) {
+    pub(super) fn narrow_to(&mut self, bounds: &std::sync::Arc<[f64]>) {
         let own = self.bounds.clone();
         reindex(&mut self.positive, |index| {
             let upper = bucket_bound(index, super::CUSTOM_BUCKETS_SCHEMA, &own);
@@ -117,8 +117,8 @@ pub(super) fn reconcile(left: &mut Parts, right: &mut Parts) -> Result<bool, Inc
                 right.widen_zero(left.zero_threshold);
             }
             let schema = left.schema.min(right.schema);
-            left.to_schema(schema);
-            right.to_schema(schema);
+            left.coarsen_to(schema);
+            right.coarsen_to(schema);
             Ok(false)
         }
         _ => Err(IncompatibleSchemas),
@@ -130,8 +130,8 @@ fn reconcile_bounds(left: &mut Parts, right: &mut Parts) -> bool {
         return false;
     }
     let common = common_bounds(&left.bounds, &right.bounds);
-    left.to_bounds(&common);
-    right.to_bounds(&common);
+    left.narrow_to(&common);
+    right.narrow_to(&common);
     true
 }
 
@@ -159,7 +159,7 @@ impl FloatHistogram {
         let mut out = self.clone();
         if schema < self.schema && !self.uses_custom_buckets() {
             let mut parts = Parts::of(self);
-            parts.to_schema(schema);
+            parts.coarsen_to(schema);
             parts.put_into(&mut out);
         }
         out

@@ -32,7 +32,7 @@ impl FloatHistogram {
         }
         drop_below(&mut before.positive, before.schema, self.zero_threshold);
         drop_below(&mut before.negative, before.schema, self.zero_threshold);
-        before.to_schema(self.schema);
+        before.coarsen_to(self.schema);
         fell(&now, &before)
     }
 }
