@@ -149,7 +149,14 @@ mod tests {
 
     #[test]
     fn prints_messages_like_go() {
-        for (value, text) in [(0.0, "0"), (-1.5, "-1.5"), (999_999.0, "999999"), (1e6, "1e+06"), (1.25e19, "1.25e+19"), (1e-5, "1e-05")] {
+        for (value, text) in [
+            (0.0, "0"),
+            (-1.5, "-1.5"),
+            (999_999.0, "999999"),
+            (1e6, "1e+06"),
+            (1.25e19, "1.25e+19"),
+            (1e-5, "1e-05"),
+        ] {
             assert_eq!(format_float_go(value), text);
         }
     }

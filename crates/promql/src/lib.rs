@@ -1,9 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod annotation;
+#[cfg(feature = "corpus")]
+pub mod corpus;
+mod engine;
+mod exec;
 pub mod functions;
+mod options;
+mod plan;
 pub mod syntax;
 
+pub use engine::Engine;
 pub use functions::{FUNCTIONS, Function, FunctionId, function};
+pub use options::EngineOptions;
 pub use syntax::ast::Expr;
 pub use syntax::error::ParseError;
 pub use syntax::json::to_json;

@@ -29,6 +29,16 @@ impl CancelToken {
         }
     }
 
+    /// The same token with a deadline beside it; of two the earlier one counts.
+    #[must_use]
+    pub fn and_deadline(self, deadline: Instant) -> Self {
+        let deadline = self.deadline.map_or(deadline, |own| own.min(deadline));
+        Self {
+            state: self.state,
+            deadline: Some(deadline),
+        }
+    }
+
     /// Stops the work.
     pub fn cancel(&self) {
         self.state.store(CANCELED, Ordering::Relaxed);

@@ -137,7 +137,9 @@ functions! {
 
 /// The function of this name; names are case-sensitive.
 pub fn function(name: &str) -> Option<&'static Function> {
-    let at = FUNCTIONS.binary_search_by(|candidate| candidate.name.cmp(name)).ok()?;
+    let at = FUNCTIONS
+        .binary_search_by(|candidate| candidate.name.cmp(name))
+        .ok()?;
     Some(&FUNCTIONS[at])
 }
 
@@ -149,8 +151,17 @@ mod tests {
     fn ninety_functions_sorted_by_name() {
         assert!(FUNCTIONS.is_sorted_by_key(|function| function.name));
         assert_eq!(FUNCTIONS.len(), 90);
-        assert_eq!(FUNCTIONS.iter().filter(|function| function.experimental).count(), 17);
-        assert_eq!(function("rate").map(|function| function.id), Some(FunctionId::Rate));
+        assert_eq!(
+            FUNCTIONS
+                .iter()
+                .filter(|function| function.experimental)
+                .count(),
+            17
+        );
+        assert_eq!(
+            function("rate").map(|function| function.id),
+            Some(FunctionId::Rate)
+        );
         assert_eq!(function("Rate"), None);
     }
 }

@@ -267,7 +267,12 @@ impl AggregateOp {
     pub const fn has_param(self) -> bool {
         matches!(
             self,
-            Self::Quantile | Self::TopK | Self::BottomK | Self::CountValues | Self::LimitK | Self::LimitRatio
+            Self::Quantile
+                | Self::TopK
+                | Self::BottomK
+                | Self::CountValues
+                | Self::LimitK
+                | Self::LimitRatio
         )
     }
 
@@ -375,7 +380,12 @@ impl BinaryOp {
     pub const fn is_comparison(self) -> bool {
         matches!(
             self,
-            Self::Equal | Self::NotEqual | Self::Greater | Self::Less | Self::GreaterEqual | Self::LessEqual
+            Self::Equal
+                | Self::NotEqual
+                | Self::Greater
+                | Self::Less
+                | Self::GreaterEqual
+                | Self::LessEqual
         )
     }
 
@@ -386,7 +396,10 @@ impl BinaryOp {
 
     /// Whether results mean something else than the operands did, so that they lose the metric name.
     pub const fn changes_meaning(self) -> bool {
-        matches!(self, Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow | Self::Atan2)
+        matches!(
+            self,
+            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow | Self::Atan2
+        )
     }
 
     /// How tightly it binds; higher binds tighter.
@@ -507,7 +520,11 @@ impl Expr {
             Self::Call(call) => call.function.returns,
             Self::Binary(binary) => {
                 let both = (binary.lhs.value_type(), binary.rhs.value_type());
-                if both == (ValueType::Scalar, ValueType::Scalar) { ValueType::Scalar } else { ValueType::Vector }
+                if both == (ValueType::Scalar, ValueType::Scalar) {
+                    ValueType::Scalar
+                } else {
+                    ValueType::Vector
+                }
             }
             Self::Unary(unary) => unary.expr.value_type(),
             Self::Paren(paren) => paren.expr.value_type(),

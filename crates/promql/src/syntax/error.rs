@@ -25,6 +25,10 @@ impl std::fmt::Display for Place {
 
 impl ParseError {
     pub(crate) fn new(query: &str, range: PosRange, message: impl Into<String>) -> Self {
-        Self { message: message.into(), range, place: Place(range.locate(query)) }
+        Self {
+            message: message.into(),
+            range,
+            place: Place(range.locate(query)),
+        }
     }
 }

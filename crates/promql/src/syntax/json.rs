@@ -4,8 +4,8 @@ use headwater_model::MatchOp;
 use serde_json::{Value, json};
 
 use super::ast::{
-    Aggregate, At, Binary, Call, Duration, DurationExpr, DurationKind, Expr, Extension, NumberLiteral, Subquery,
-    VectorSelector,
+    Aggregate, At, Binary, Call, Duration, DurationExpr, DurationKind, Expr, Extension,
+    NumberLiteral, Subquery, VectorSelector,
 };
 
 /// The tree of an expression, fields and names as in Prometheus's `parse_query`.
@@ -34,7 +34,12 @@ pub fn to_json(expr: &Expr) -> Value {
 }
 
 fn number_text(value: f64) -> String {
-    NumberLiteral { value, duration: false, range: Default::default() }.to_string()
+    NumberLiteral {
+        value,
+        duration: false,
+        range: Default::default(),
+    }
+    .to_string()
 }
 
 fn selector_json(selector: &VectorSelector, kind: &str) -> Value {
@@ -83,21 +88,29 @@ fn duration_json(duration: &Duration) -> Value {
 }
 
 fn duration_expr_json(expr: &DurationExpr) -> Value {
-    let node = |op: &str, lhs: Value, rhs: Value| {
-        json!({"type": "durationExpr", "op": op, "lhs": lhs, "rhs": rhs, "wrapped": expr.wrapped})
-    };
+    let node = |op: &str, lhs: Value, rhs: Value| json!({"type": "durationExpr", "op": op, "lhs": lhs, "rhs": rhs, "wrapped": expr.wrapped});
     match &expr.kind {
         DurationKind::Number(number) => {
             json!({"type": "numberLiteral", "val": number_text(number.value), "duration": number.duration})
         }
         DurationKind::Step => node("step", Value::Null, Value::Null),
         DurationKind::Range => node("range", Value::Null, Value::Null),
-        DurationKind::Sign(negative, operand) => {
-            node(if *negative { "-" } else { "+" }, Value::Null, duration_expr_json(operand))
+        DurationKind::Sign(negative, operand) => node(
+            if *negative { "-" } else { "+" },
+            Value::Null,
+            duration_expr_json(operand),
+        ),
+        DurationKind::Binary(op, lhs, rhs) => node(
+            op.as_str(),
+            duration_expr_json(lhs),
+            duration_expr_json(rhs),
+        ),
+        DurationKind::MinOf(lhs, rhs) => {
+            node("min_of", duration_expr_json(lhs), duration_expr_json(rhs))
         }
-        DurationKind::Binary(op, lhs, rhs) => node(op.as_str(), duration_expr_json(lhs), duration_expr_json(rhs)),
-        DurationKind::MinOf(lhs, rhs) => node("min_of", duration_expr_json(lhs), duration_expr_json(rhs)),
-        DurationKind::MaxOf(lhs, rhs) => node("max_of", duration_expr_json(lhs), duration_expr_json(rhs)),
+        DurationKind::MaxOf(lhs, rhs) => {
+            node("max_of", duration_expr_json(lhs), duration_expr_json(rhs))
+        }
     }
 }
 

@@ -47,7 +47,11 @@ impl<'a> Lexer<'a> {
     /// The next token; at the end of the text [`Token::Eof`], for ever.
     pub(crate) fn next(&mut self) -> Result<Item, ParseError> {
         self.skip_blank();
-        if self.brace_open { self.next_in_braces() } else { self.next_in_statement() }
+        if self.brace_open {
+            self.next_in_braces()
+        } else {
+            self.next_in_statement()
+        }
     }
 
     fn skip_blank(&mut self) {
@@ -56,7 +60,10 @@ impl<'a> Lexer<'a> {
                 b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
                 b'#' => {
                     let rest = &self.bytes[self.at..];
-                    self.at += rest.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(rest.len());
+                    self.at += rest
+                        .iter()
+                        .position(|b| matches!(b, b'\n' | b'\r'))
+                        .unwrap_or(rest.len());
                 }
                 _ => return,
             }
@@ -78,7 +85,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn item(&self, token: Token, start: usize) -> Item {
-        Item { token, range: PosRange::new(start as u32, self.at as u32) }
+        Item {
+            token,
+            range: PosRange::new(start as u32, self.at as u32),
+        }
     }
 
     /// The character at the cursor as error messages show it.
@@ -91,23 +101,34 @@ impl<'a> Lexer<'a> {
     }
 
     fn error<T>(&self, start: usize, message: impl Into<String>) -> Result<T, ParseError> {
-        Err(ParseError::new(self.text, PosRange::new(start as u32, self.text.len() as u32), message))
+        Err(ParseError::new(
+            self.text,
+            PosRange::new(start as u32, self.text.len() as u32),
+            message,
+        ))
     }
 
     fn next_in_statement(&mut self) -> Result<Item, ParseError> {
         let start = self.at;
-        let Some(byte) = self.peek() else { return self.end_of_statement() };
+        let Some(byte) = self.peek() else {
+            return self.end_of_statement();
+        };
         Ok(match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
             b'0'..=b'9' => return self.number(),
-            b'.' if self.peek_second().is_some_and(|next| next.is_ascii_digit()) => return self.number(),
+            b'.' if self.peek_second().is_some_and(|next| next.is_ascii_digit()) => {
+                return self.number();
+            }
             b'(' => {
                 self.parens += 1;
                 self.emit(Token::LeftParen, 1)
             }
             b')' => {
                 if self.parens == 0 {
-                    return self.error(start + 1, format!("unexpected right parenthesis {}", self.shown(start)));
+                    return self.error(
+                        start + 1,
+                        format!("unexpected right parenthesis {}", self.shown(start)),
+                    );
                 }
                 self.parens -= 1;
                 self.emit(Token::RightParen, 1)
@@ -119,7 +140,10 @@ impl<'a> Lexer<'a> {
             b'[' => return self.left_bracket(),
             b']' => {
                 if !self.bracket_open {
-                    return self.error(start, format!("unexpected right bracket {}", self.shown(start)));
+                    return self.error(
+                        start,
+                        format!("unexpected right bracket {}", self.shown(start)),
+                    );
                 }
                 self.bracket_open = false;
                 self.emit(Token::RightBracket, 1)
@@ -154,7 +178,10 @@ impl<'a> Lexer<'a> {
 
     fn colon(&mut self) -> Result<Item, ParseError> {
         if self.bracket_open && self.bracket_fresh {
-            return self.error(self.at + 1, "unexpected colon before duration in duration expression");
+            return self.error(
+                self.at + 1,
+                "unexpected colon before duration in duration expression",
+            );
         }
         if !self.bracket_open || self.got_colon {
             return self.error(self.at, "unexpected colon ':'");
@@ -182,13 +209,30 @@ impl<'a> Lexer<'a> {
             (b'!', Some(b'=')) => (BinaryOp::NotEqual, 2),
             // A single equals sign is a token (label sets use it), yet no expression has one.
             (b'=', Some(b'~')) => {
-                return self.error(self.at, format!("unexpected character after '=': {}", self.shown(self.at + 1)));
+                return self.error(
+                    self.at,
+                    format!(
+                        "unexpected character after '=': {}",
+                        self.shown(self.at + 1)
+                    ),
+                );
             }
             (b'=', _) => return Ok(self.emit(Token::Equal, 1)),
             (b'!', _) => {
-                return self.error(self.at, format!("unexpected character after '!': {}", self.shown(self.at + 1)));
+                return self.error(
+                    self.at,
+                    format!(
+                        "unexpected character after '!': {}",
+                        self.shown(self.at + 1)
+                    ),
+                );
             }
-            _ => return self.error(self.at, format!("unexpected character: {}", self.shown(self.at))),
+            _ => {
+                return self.error(
+                    self.at,
+                    format!("unexpected character: {}", self.shown(self.at)),
+                );
+            }
         };
         Ok(self.emit(Token::Op(op), len))
     }
@@ -200,7 +244,10 @@ impl<'a> Lexer<'a> {
         };
         Ok(match (byte, self.peek_second()) {
             (b'a'..=b'z' | b'A'..=b'Z' | b'_', _) => {
-                let len = self.bytes[start..].iter().take_while(|b| is_word(**b)).count();
+                let len = self.bytes[start..]
+                    .iter()
+                    .take_while(|b| is_word(**b))
+                    .count();
                 self.emit(Token::Identifier, len)
             }
             (b',', _) => self.emit(Token::Comma, 1),
@@ -211,20 +258,31 @@ impl<'a> Lexer<'a> {
             (b'!', Some(b'=')) => self.emit(Token::Op(BinaryOp::NotEqual), 2),
             (b'!', _) => {
                 let shown = self.shown(start + 1);
-                return self.error(start, format!("unexpected character after '!' inside braces: {shown}"));
+                return self.error(
+                    start,
+                    format!("unexpected character after '!' inside braces: {shown}"),
+                );
             }
             (b'}', _) => {
                 self.brace_open = false;
                 self.emit(Token::RightBrace, 1)
             }
             (b'{', _) => return self.error(start, "unexpected left brace '{'"),
-            _ => return self.error(start, format!("unexpected character inside braces: {}", self.shown(start))),
+            _ => {
+                return self.error(
+                    start,
+                    format!("unexpected character inside braces: {}", self.shown(start)),
+                );
+            }
         })
     }
 
     fn word(&mut self) -> Item {
         let start = self.at;
-        let len = self.bytes[start..].iter().take_while(|b| is_word(**b) || **b == b':').count();
+        let len = self.bytes[start..]
+            .iter()
+            .take_while(|b| is_word(**b) || **b == b':')
+            .count();
         let mut end = start + len;
         // Inside brackets a colon separates range from step.
         if self.bracket_open
@@ -234,7 +292,11 @@ impl<'a> Lexer<'a> {
         }
         self.bracket_fresh = false;
         let word = &self.text[start..end];
-        let token = keyword(word).unwrap_or(if word.contains(':') { Token::MetricIdentifier } else { Token::Identifier });
+        let token = keyword(word).unwrap_or(if word.contains(':') {
+            Token::MetricIdentifier
+        } else {
+            Token::Identifier
+        });
         self.emit(token, end - start)
     }
 
@@ -247,7 +309,8 @@ impl<'a> Lexer<'a> {
         if self.scan_duration() {
             return Ok(self.item(Token::Duration, start));
         }
-        let seen = headwater_model::quote::go_quoted(&self.text[start..self.at.min(self.text.len())]);
+        let seen =
+            headwater_model::quote::go_quoted(&self.text[start..self.at.min(self.text.len())]);
         self.error(start, format!("bad number or duration syntax: {seen}"))
     }
 
@@ -265,7 +328,13 @@ impl<'a> Lexer<'a> {
         if hex {
             self.accept(b"_");
         }
-        let is_digit = |byte: u8| if hex { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() };
+        let is_digit = |byte: u8| {
+            if hex {
+                byte.is_ascii_hexdigit()
+            } else {
+                byte.is_ascii_digit()
+            }
+        };
         let (mut dot, mut exponent) = (false, false);
         if !hex && self.accept(b".") {
             dot = true;
@@ -329,7 +398,9 @@ impl<'a> Lexer<'a> {
         loop {
             match self.peek() {
                 None if quote == b'`' => return self.error(start, "unterminated raw string"),
-                None | Some(b'\n') if quote != b'`' => return self.error(start, "unterminated quoted string"),
+                None | Some(b'\n') if quote != b'`' => {
+                    return self.error(start, "unterminated quoted string");
+                }
                 Some(byte) if byte == quote => {
                     self.at += 1;
                     return Ok(self.item(Token::String, start));
@@ -346,7 +417,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn escape(&mut self, quote: u8) -> Result<(), String> {
-        let Some(byte) = self.peek() else { return Err("escape sequence not terminated".to_owned()) };
+        let Some(byte) = self.peek() else {
+            return Err("escape sequence not terminated".to_owned());
+        };
         let (digits, base, max) = match byte {
             b'a' | b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\' => (0, 0, 0),
             b if b == quote => (0, 0, 0),
@@ -365,7 +438,10 @@ impl<'a> Lexer<'a> {
                 return Err("escape sequence not terminated".to_owned());
             };
             let Some(digit) = c.to_digit(base) else {
-                return Err(format!("illegal character {} in escape sequence", self.code_point()));
+                return Err(format!(
+                    "illegal character {} in escape sequence",
+                    self.code_point()
+                ));
             };
             value = value * u64::from(base) + u64::from(digit);
             self.at += 1;
@@ -427,25 +503,69 @@ mod tests {
     #[test]
     fn words_numbers_and_durations() {
         use Token::*;
-        assert_eq!(tokens("up{a=\"b\"}[5m:1m] # rest"), [
-            Identifier, LeftBrace, Identifier, Equal, String, RightBrace, LeftBracket, Duration, Colon, Duration, RightBracket
-        ]);
-        assert_eq!(tokens("1 0x1F 1e3 1_000 .5 1h30m a:b:c NaN"), [
-            Number, Number, Number, Number, Number, Duration, MetricIdentifier, Number
-        ]);
+        assert_eq!(
+            tokens("up{a=\"b\"}[5m:1m] # rest"),
+            [
+                Identifier,
+                LeftBrace,
+                Identifier,
+                Equal,
+                String,
+                RightBrace,
+                LeftBracket,
+                Duration,
+                Colon,
+                Duration,
+                RightBracket
+            ]
+        );
+        assert_eq!(
+            tokens("1 0x1F 1e3 1_000 .5 1h30m a:b:c NaN"),
+            [
+                Number,
+                Number,
+                Number,
+                Number,
+                Number,
+                Duration,
+                MetricIdentifier,
+                Number
+            ]
+        );
     }
 
     #[test]
     fn errors_say_where() {
         for (text, message) in [
             ("(", "1:2: parse error: unclosed left parenthesis"),
-            ("foo!", "1:4: parse error: unexpected character after '!': '\u{fffd}'"),
-            ("foo{", "1:5: parse error: unexpected end of input inside braces"),
-            ("0b101", "1:1: parse error: bad number or duration syntax: \"0\""),
-            ("1__0", "1:1: parse error: bad number or duration syntax: \"1__\""),
-            ("foo[:5m]", "1:6: parse error: unexpected colon before duration in duration expression"),
-            ("foo{a='\\z'}", "1:7: parse error: unknown escape sequence U+007A 'z'"),
-            ("\"\\xg1\"", "1:1: parse error: illegal character U+0067 'g' in escape sequence"),
+            (
+                "foo!",
+                "1:4: parse error: unexpected character after '!': '\u{fffd}'",
+            ),
+            (
+                "foo{",
+                "1:5: parse error: unexpected end of input inside braces",
+            ),
+            (
+                "0b101",
+                "1:1: parse error: bad number or duration syntax: \"0\"",
+            ),
+            (
+                "1__0",
+                "1:1: parse error: bad number or duration syntax: \"1__\"",
+            ),
+            (
+                "foo[:5m]",
+                "1:6: parse error: unexpected colon before duration in duration expression",
+            ),
+            (
+                "foo{a='\\z'}",
+                "1:7: parse error: unknown escape sequence U+007A 'z'",
+            ),
+            (
+                "\"\\xg1\"",
+                "1:1: parse error: illegal character U+0067 'g' in escape sequence",
+            ),
             ("\0", "1:1: parse error: unexpected character: '\\x00'"),
         ] {
             assert_eq!(error(text), message);

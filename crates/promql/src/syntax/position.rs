@@ -20,7 +20,10 @@ impl PosRange {
     /// The smallest range that holds both.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
+        Self {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
     }
 
     /// The start as `line:column`, both counted from one, columns in bytes as Prometheus counts them.
@@ -31,8 +34,14 @@ impl PosRange {
         }
         let before = &query.as_bytes()[..start];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        LineCol { line, column: start - line_start + 1 }
+        let line_start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        LineCol {
+            line,
+            column: start - line_start + 1,
+        }
     }
 }
 
@@ -63,7 +72,13 @@ mod tests {
         let text = "sum(\n  up)";
         assert_eq!(PosRange::new(0, 1).locate(text).to_string(), "1:1");
         assert_eq!(PosRange::new(7, 9).locate(text).to_string(), "2:3");
-        assert_eq!(PosRange::new(99, 99).locate(text).to_string(), "unknown position");
-        assert_eq!(PosRange::new(0, 0).locate("").to_string(), "unknown position");
+        assert_eq!(
+            PosRange::new(99, 99).locate(text).to_string(),
+            "unknown position"
+        );
+        assert_eq!(
+            PosRange::new(0, 0).locate("").to_string(),
+            "unknown position"
+        );
     }
 }

@@ -9,8 +9,8 @@ use headwater_model::name::is_legacy_label_name;
 use headwater_model::quote::write_go_quoted;
 
 use super::ast::{
-    Aggregate, At, Binary, Cardinality, Duration, DurationExpr, DurationKind, Expr, Extension, MatrixSelector,
-    NumberLiteral, StringLiteral, Subquery, VectorSelector,
+    Aggregate, At, Binary, Cardinality, Duration, DurationExpr, DurationKind, Expr, Extension,
+    MatrixSelector, NumberLiteral, StringLiteral, Subquery, VectorSelector,
 };
 
 impl Display for Expr {
@@ -38,8 +38,15 @@ impl Display for Expr {
                 }
                 f.write_char(')')
             }
-            Self::Binary(binary) => write!(f, "{} {} {}", binary.lhs, BinaryHead(binary), binary.rhs),
-            Self::Unary(unary) => write!(f, "{}{}", if unary.negative { '-' } else { '+' }, unary.expr),
+            Self::Binary(binary) => {
+                write!(f, "{} {} {}", binary.lhs, BinaryHead(binary), binary.rhs)
+            }
+            Self::Unary(unary) => write!(
+                f,
+                "{}{}",
+                if unary.negative { '-' } else { '+' },
+                unary.expr
+            ),
             Self::Paren(paren) => write!(f, "({})", paren.expr),
         }
     }
@@ -126,10 +133,17 @@ fn write_series(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::Result
             && matcher.value == selector.name
             && !matcher.value.is_empty()
     };
-    let others = selector.matchers.iter().filter(|matcher| !own_name(matcher));
+    let others = selector
+        .matchers
+        .iter()
+        .filter(|matcher| !own_name(matcher));
     let mut matchers: Vec<String> = others.map(ToString::to_string).collect();
     if matchers.is_empty() {
-        return if selector.name.is_empty() { f.write_str("{}") } else { Ok(()) };
+        return if selector.name.is_empty() {
+            f.write_str("{}")
+        } else {
+            Ok(())
+        };
     }
     matchers.sort_unstable();
     write!(f, "{{{}}}", matchers.join(","))
@@ -153,7 +167,11 @@ fn write_extension(f: &mut Formatter<'_>, extension: Extension) -> fmt::Result {
 }
 
 fn write_offset(f: &mut Formatter<'_>, offset: &Duration) -> fmt::Result {
-    if offset.is_zero() { Ok(()) } else { write!(f, " offset {offset}") }
+    if offset.is_zero() {
+        Ok(())
+    } else {
+        write!(f, " offset {offset}")
+    }
 }
 
 fn write_labels(f: &mut Formatter<'_>, labels: &[String]) -> fmt::Result {
@@ -196,7 +214,11 @@ impl Display for AggregateHead<'_> {
         if !aggregate.without && aggregate.grouping.is_empty() {
             return Ok(());
         }
-        f.write_str(if aggregate.without { " without (" } else { " by (" })?;
+        f.write_str(if aggregate.without {
+            " without ("
+        } else {
+            " by ("
+        })?;
         write_labels(f, &aggregate.grouping)?;
         f.write_str(") ")
     }
@@ -212,7 +234,9 @@ impl Display for BinaryHead<'_> {
         if binary.return_bool {
             f.write_str(" bool")?;
         }
-        let Some(matching) = &binary.matching else { return Ok(()) };
+        let Some(matching) = &binary.matching else {
+            return Ok(());
+        };
         let group = match matching.cardinality {
             Cardinality::ManyToOne => Some(" group_left ("),
             Cardinality::OneToMany => Some(" group_right ("),
@@ -229,7 +253,9 @@ impl Display for BinaryHead<'_> {
             f.write_char(')')?;
         }
         match (matching.fill_left, matching.fill_right) {
-            (Some(left), Some(right)) if left.to_bits() == right.to_bits() => write_fill(f, "fill", left),
+            (Some(left), Some(right)) if left.to_bits() == right.to_bits() => {
+                write_fill(f, "fill", left)
+            }
             (left, right) => {
                 left.map_or(Ok(()), |value| write_fill(f, "fill_left", value))?;
                 right.map_or(Ok(()), |value| write_fill(f, "fill_right", value))
@@ -239,5 +265,9 @@ impl Display for BinaryHead<'_> {
 }
 
 fn write_fill(f: &mut Formatter<'_>, word: &str, value: f64) -> fmt::Result {
-    write!(f, " {word} ({})", headwater_model::number::format_float_g(value))
+    write!(
+        f,
+        " {word} ({})",
+        headwater_model::number::format_float_go(value)
+    )
 }

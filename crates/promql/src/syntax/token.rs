@@ -136,7 +136,10 @@ impl Token {
     pub(crate) const fn may_name_label(self) -> bool {
         match self {
             Self::Bool | Self::GroupLeft | Self::GroupRight | Self::Ignoring | Self::On => true,
-            Self::Op(op) => matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::Atan2),
+            Self::Op(op) => matches!(
+                op,
+                BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::Atan2
+            ),
             _ => self.may_name_metric(),
         }
     }
@@ -180,7 +183,9 @@ impl Token {
             Self::String => format!("string {}", shortened(text)),
             Self::Number => format!("number {}", shortened(text)),
             Self::Duration => format!("duration {}", shortened(text)),
-            Self::Op(_) | Self::EqualRegex | Self::NotEqualRegex | Self::At => format!("<op:{text}>"),
+            Self::Op(_) | Self::EqualRegex | Self::NotEqualRegex | Self::At => {
+                format!("<op:{text}>")
+            }
             Self::Aggregate(_) => format!("<aggr:{text}>"),
             token if token.is_keyword() => format!("<{text}>"),
             _ => quoted(text),

@@ -18,8 +18,12 @@ impl Parser<'_> {
         if self.paren_follows() {
             return true;
         }
-        let rest = self.text[self.next.range.end as usize..].trim_start_matches([' ', '\t', '\n', '\r']);
-        let word = rest.bytes().take_while(|byte| crate::syntax::lex::is_word(*byte)).count();
+        let rest =
+            self.text[self.next.range.end as usize..].trim_start_matches([' ', '\t', '\n', '\r']);
+        let word = rest
+            .bytes()
+            .take_while(|byte| crate::syntax::lex::is_word(*byte))
+            .count();
         rest[..word].eq_ignore_ascii_case("by") || rest[..word].eq_ignore_ascii_case("without")
     }
 
@@ -37,7 +41,14 @@ impl Parser<'_> {
         let range = PosRange::new(start, self.last_closing);
         let (expr, param) = self.aggregate_arguments(op, args, range)?;
         let Grouping { labels, without } = grouping;
-        Ok(Expr::Aggregate(Box::new(Aggregate { op, expr, param, grouping: labels, without, range })))
+        Ok(Expr::Aggregate(Box::new(Aggregate {
+            op,
+            expr,
+            param,
+            grouping: labels,
+            without,
+            range,
+        })))
     }
 
     fn grouping(&mut self) -> Result<Option<Grouping>, ParseError> {
@@ -45,7 +56,10 @@ impl Parser<'_> {
             return Ok(None);
         }
         let without = self.take()?.token == Token::Without;
-        Ok(Some(Grouping { labels: self.grouping_labels()?, without }))
+        Ok(Some(Grouping {
+            labels: self.grouping_labels()?,
+            without,
+        }))
     }
 
     fn aggregate_arguments(
@@ -60,8 +74,9 @@ impl Parser<'_> {
         }
         if op.is_experimental() && !self.options.experimental_functions {
             let name = op.as_str();
-            let message =
-                format!("{name}() is experimental and must be enabled with --enable-feature=promql-experimental-functions");
+            let message = format!(
+                "{name}() is experimental and must be enabled with --enable-feature=promql-experimental-functions"
+            );
             return Err(self.error(range, message));
         }
         let wanted = 1 + usize::from(op.has_param());

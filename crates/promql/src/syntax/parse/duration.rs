@@ -28,7 +28,12 @@ impl Parser<'_> {
         }
     }
 
-    fn matrix(&mut self, expr: Expr, window: Duration, brackets: PosRange) -> Result<Expr, ParseError> {
+    fn matrix(
+        &mut self,
+        expr: Expr,
+        window: Duration,
+        brackets: PosRange,
+    ) -> Result<Expr, ParseError> {
         let Expr::Vector(selector) = expr else {
             return Err(self.error(brackets, "ranges only allowed for vector selectors"));
         };
@@ -38,18 +43,34 @@ impl Parser<'_> {
         if selector.at.is_some() {
             return Err(self.error(brackets, "no @ modifiers allowed before range"));
         }
-        Ok(Expr::Matrix(Box::new(MatrixSelector { selector: *selector, window, end: self.last_closing })))
+        Ok(Expr::Matrix(Box::new(MatrixSelector {
+            selector: *selector,
+            window,
+            end: self.last_closing,
+        })))
     }
 
     fn subquery(&mut self, expr: Expr, window: Duration) -> Result<Expr, ParseError> {
         let step = match self.peek() {
             Token::RightBracket => Duration::Fixed(0),
             _ if self.duration_follows() => self.positive_duration()?,
-            _ => return Err(self.unexpected("subquery selector", "number, duration, step(), range(), or \"]\"")),
+            _ => {
+                return Err(self.unexpected(
+                    "subquery selector",
+                    "number, duration, step(), range(), or \"]\"",
+                ));
+            }
         };
         let close = self.expect(Token::RightBracket, "subquery selector", "\"]\"")?;
         let (offset, at, end) = (Duration::Fixed(0), None, close.range.end);
-        Ok(Expr::Subquery(Box::new(Subquery { expr, window, step, offset, at, end })))
+        Ok(Expr::Subquery(Box::new(Subquery {
+            expr,
+            window,
+            step,
+            offset,
+            at,
+            end,
+        })))
     }
 
     fn duration_follows(&self) -> bool {
@@ -68,7 +89,10 @@ impl Parser<'_> {
 
     fn positive_duration(&mut self) -> Result<Duration, ParseError> {
         if !self.duration_follows() {
-            return Err(self.unexpected("subquery or range selector", "number, duration, step(), or range()"));
+            return Err(self.unexpected(
+                "subquery or range selector",
+                "number, duration, step(), or range()",
+            ));
         }
         let expr = self.duration_expr(0)?;
         if let DurationKind::Number(number) = &expr.kind
@@ -81,8 +105,7 @@ impl Parser<'_> {
 
     /// Arithmetic whose operators bind tighter than `min`.
     fn duration_expr(&mut self, min: u8) -> Result<DurationExpr, ParseError> {
-        self.enter()?;
-        let depth = self.depth;
+        let depth = self.enter()?;
         let mut lhs = match self.peek() {
             Token::Op(BinaryOp::Add | BinaryOp::Sub) => {
                 let (start, negative) = self.sign()?;
@@ -92,24 +115,37 @@ impl Parser<'_> {
             _ => self.duration_primary("duration expression", OFFSET_EXPECTED)?,
         };
         while let Token::Op(
-            op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Mod | BinaryOp::Pow),
+            op @ (BinaryOp::Add
+            | BinaryOp::Sub
+            | BinaryOp::Mul
+            | BinaryOp::Div
+            | BinaryOp::Mod
+            | BinaryOp::Pow),
         ) = self.peek()
             && op.precedence() > min
         {
-            self.enter()?;
+            self.deepen()?;
             self.take()?;
             let rhs = self.duration_expr(op.precedence() - u8::from(op == BinaryOp::Pow))?;
             if let (BinaryOp::Div | BinaryOp::Mod, DurationKind::Number(number)) = (op, &rhs.kind)
                 && number.value == 0.0
             {
-                let what = if op == BinaryOp::Div { "division" } else { "modulo" };
+                let what = if op == BinaryOp::Div {
+                    "division"
+                } else {
+                    "modulo"
+                };
                 return Err(self.error(number.range, format!("{what} by zero")));
             }
             let range = lhs.range.merge(rhs.range);
             let kind = DurationKind::Binary(op, Box::new(lhs), Box::new(rhs));
-            lhs = DurationExpr { kind, wrapped: false, range };
+            lhs = DurationExpr {
+                kind,
+                wrapped: false,
+                range,
+            };
         }
-        self.depth = depth - 1;
+        self.leave(depth);
         Ok(lhs)
     }
 
@@ -118,12 +154,20 @@ impl Parser<'_> {
         Ok((item.range.start, item.token == Token::Op(BinaryOp::Sub)))
     }
 
-    fn duration_primary(&mut self, context: &str, expected: &str) -> Result<DurationExpr, ParseError> {
+    fn duration_primary(
+        &mut self,
+        context: &str,
+        expected: &str,
+    ) -> Result<DurationExpr, ParseError> {
         match self.peek() {
             Token::Number | Token::Duration => {
                 let number = self.number_literal()?;
                 self.check_size(number)?;
-                Ok(DurationExpr { kind: DurationKind::Number(number), wrapped: false, range: number.range })
+                Ok(DurationExpr {
+                    kind: DurationKind::Number(number),
+                    wrapped: false,
+                    range: number.range,
+                })
             }
             Token::LeftParen => {
                 let open = self.take()?;
@@ -139,8 +183,16 @@ impl Parser<'_> {
                 let item = self.take()?;
                 self.expect(Token::LeftParen, context, "\"(\"")?;
                 let close = self.expect(Token::RightParen, context, "\")\"")?;
-                let kind = if item.token == Token::Step { DurationKind::Step } else { DurationKind::Range };
-                Ok(DurationExpr { kind, wrapped: false, range: item.range.merge(close.range) })
+                let kind = if item.token == Token::Step {
+                    DurationKind::Step
+                } else {
+                    DurationKind::Range
+                };
+                Ok(DurationExpr {
+                    kind,
+                    wrapped: false,
+                    range: item.range.merge(close.range),
+                })
             }
             Token::MinOf | Token::MaxOf => self.duration_choice(context),
             _ => Err(self.unexpected(context, expected)),
@@ -159,7 +211,11 @@ impl Parser<'_> {
             Token::MinOf => DurationKind::MinOf(first, second),
             _ => DurationKind::MaxOf(first, second),
         };
-        Ok(DurationExpr { kind, wrapped: false, range: item.range.merge(close.range) })
+        Ok(DurationExpr {
+            kind,
+            wrapped: false,
+            range: item.range.merge(close.range),
+        })
     }
 
     fn check_size(&self, number: NumberLiteral) -> Result<(), ParseError> {
@@ -210,7 +266,11 @@ fn signed(negative: bool, start: u32, mut operand: DurationExpr) -> DurationExpr
         operand.range = range;
         return operand;
     }
-    DurationExpr { kind: DurationKind::Sign(negative, Box::new(operand)), wrapped: false, range }
+    DurationExpr {
+        kind: DurationKind::Sign(negative, Box::new(operand)),
+        wrapped: false,
+        range,
+    }
 }
 
 fn simplify(expr: DurationExpr) -> Duration {

@@ -2,7 +2,9 @@
 
 use super::Parser;
 use crate::functions::function;
-use crate::syntax::ast::{At, Binary, BinaryOp, Call, Cardinality, Expr, Extension, Matching, Paren, Unary};
+use crate::syntax::ast::{
+    At, Binary, BinaryOp, Call, Cardinality, Expr, Extension, Matching, Paren, Unary,
+};
 use crate::syntax::error::ParseError;
 use crate::syntax::position::PosRange;
 use crate::syntax::token::Token;
@@ -10,18 +12,17 @@ use crate::syntax::token::Token;
 impl Parser<'_> {
     /// An expression whose binary operators bind tighter than `min`.
     pub(super) fn expression(&mut self, min: u8) -> Result<Expr, ParseError> {
-        self.enter()?;
-        let depth = self.depth;
+        let depth = self.enter()?;
         let mut lhs = self.prefix()?;
         while let Token::Op(op) = self.peek()
             && op.precedence() > min
         {
             // A chain grows to the left, one level an operator.
-            self.enter()?;
+            self.deepen()?;
             self.take()?;
             lhs = self.binary(lhs, op)?;
         }
-        self.depth = depth - 1;
+        self.leave(depth);
         Ok(lhs)
     }
 
@@ -31,7 +32,13 @@ impl Parser<'_> {
         // Powers associate to the right.
         let min = op.precedence() - u8::from(op == BinaryOp::Pow);
         let rhs = self.expression(min)?;
-        Ok(Expr::Binary(Box::new(Binary { op, lhs, rhs, matching: Some(matching), return_bool })))
+        Ok(Expr::Binary(Box::new(Binary {
+            op,
+            lhs,
+            rhs,
+            matching: Some(matching),
+            return_bool,
+        })))
     }
 
     fn matching(&mut self) -> Result<Matching, ParseError> {
@@ -41,7 +48,11 @@ impl Parser<'_> {
             matching.labels = self.grouping_labels()?;
             if matches!(self.peek(), Token::GroupLeft | Token::GroupRight) {
                 let left = self.take()?.token == Token::GroupLeft;
-                matching.cardinality = if left { Cardinality::ManyToOne } else { Cardinality::OneToMany };
+                matching.cardinality = if left {
+                    Cardinality::ManyToOne
+                } else {
+                    Cardinality::OneToMany
+                };
                 if self.peek() == Token::LeftParen {
                     matching.include = self.grouping_labels()?;
                 }
@@ -52,10 +63,17 @@ impl Parser<'_> {
     }
 
     fn fill_modifiers(&mut self, matching: &mut Matching) -> Result<(), ParseError> {
-        while matches!(self.peek(), Token::Fill | Token::FillLeft | Token::FillRight) && self.paren_follows() {
+        while matches!(
+            self.peek(),
+            Token::Fill | Token::FillLeft | Token::FillRight
+        ) && self.paren_follows()
+        {
             let item = self.take()?;
             if !self.options.fill_modifiers {
-                return Err(self.error(item.range, "binop fill modifiers are experimental and not enabled"));
+                return Err(self.error(
+                    item.range,
+                    "binop fill modifiers are experimental and not enabled",
+                ));
             }
             self.expect(Token::LeftParen, "fill modifier", "\"(\"")?;
             let value = self.signed_number("fill modifier", "number")?;
@@ -86,7 +104,11 @@ impl Parser<'_> {
                 number.range.start = start;
                 Expr::Number(number)
             }
-            expr => Expr::Unary(Box::new(Unary { negative, expr, start })),
+            expr => Expr::Unary(Box::new(Unary {
+                negative,
+                expr,
+                start,
+            })),
         })
     }
 
@@ -131,7 +153,10 @@ impl Parser<'_> {
         let open = self.take()?;
         let expr = self.expression(0)?;
         let close = self.expect(Token::RightParen, "", "")?;
-        Ok(Expr::Paren(Box::new(Paren { expr, range: open.range.merge(close.range) })))
+        Ok(Expr::Paren(Box::new(Paren {
+            expr,
+            range: open.range.merge(close.range),
+        })))
     }
 
     fn call(&mut self) -> Result<Expr, ParseError> {
@@ -141,12 +166,19 @@ impl Parser<'_> {
         let range = PosRange::new(item.range.start, self.last_closing);
         let quoted = || headwater_model::quote::go_quoted(name);
         let Some(function) = function(name) else {
-            return Err(self.error(item.range, format!("unknown function with name {}", quoted())));
+            return Err(self.error(
+                item.range,
+                format!("unknown function with name {}", quoted()),
+            ));
         };
         if function.experimental && !self.options.experimental_functions {
             return Err(self.error(item.range, format!("function {} is not enabled", quoted())));
         }
-        Ok(Expr::Call(Box::new(Call { function, args, range })))
+        Ok(Expr::Call(Box::new(Call {
+            function,
+            args,
+            range,
+        })))
     }
 
     /// `(a, b, c)`, possibly empty.
@@ -163,7 +195,10 @@ impl Parser<'_> {
             }
             let comma = self.expect(Token::Comma, "", "")?;
             if self.peek() == Token::RightParen {
-                return Err(self.error(comma.range, "trailing commas not allowed in function call args"));
+                return Err(self.error(
+                    comma.range,
+                    "trailing commas not allowed in function call args",
+                ));
             }
         }
     }
@@ -204,7 +239,10 @@ impl Parser<'_> {
                 s if s.is_finite() => format!("{s:.6}"),
                 s => headwater_model::number::format_float(s),
             };
-            return Err(self.error(range, format!("timestamp out of bounds for @ modifier: {shown}")));
+            return Err(self.error(
+                range,
+                format!("timestamp out of bounds for @ modifier: {shown}"),
+            ));
         }
         Ok((seconds * 1000.0).round() as i64)
     }
@@ -212,20 +250,33 @@ impl Parser<'_> {
     fn extension(&mut self, mut expr: Expr, extension: Extension) -> Result<Expr, ParseError> {
         self.take()?;
         let range = expr.range();
-        let word = if extension == Extension::Anchored { "anchored" } else { "smoothed" };
+        let word = if extension == Extension::Anchored {
+            "anchored"
+        } else {
+            "smoothed"
+        };
         if !self.options.extended_ranges {
-            return Err(self.error(range, format!("{word} modifier is experimental and not enabled")));
+            return Err(self.error(
+                range,
+                format!("{word} modifier is experimental and not enabled"),
+            ));
         }
         let place = match &mut expr {
             Expr::Vector(selector) => &mut selector.extension,
             Expr::Matrix(matrix) => &mut matrix.selector.extension,
             Expr::Subquery(_) => {
-                return Err(self.error(range, format!("{word} modifier is not supported for subqueries")));
+                return Err(self.error(
+                    range,
+                    format!("{word} modifier is not supported for subqueries"),
+                ));
             }
             _ => return Err(self.error(range, format!("{word} modifier not implemented"))),
         };
         if *place != Extension::None && *place != extension {
-            return Err(self.error(range, "anchored and smoothed modifiers cannot be used together"));
+            return Err(self.error(
+                range,
+                "anchored and smoothed modifiers cannot be used together",
+            ));
         }
         *place = extension;
         Ok(expr)

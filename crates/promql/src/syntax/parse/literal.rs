@@ -19,16 +19,29 @@ impl Parser<'_> {
         } else {
             let message = || {
                 let quoted = headwater_model::quote::go_quoted(text);
-                self.error(item.range, format!("error parsing number: strconv.ParseFloat: parsing {quoted}: invalid syntax"))
+                self.error(
+                    item.range,
+                    format!(
+                        "error parsing number: strconv.ParseFloat: parsing {quoted}: invalid syntax"
+                    ),
+                )
             };
             parse_number(text).ok_or_else(message)?
         };
         self.take()?;
-        Ok(NumberLiteral { value, duration, range: item.range })
+        Ok(NumberLiteral {
+            value,
+            duration,
+            range: item.range,
+        })
     }
 
     /// A number with or without a sign.
-    pub(super) fn signed_number(&mut self, context: &str, expected: &str) -> Result<f64, ParseError> {
+    pub(super) fn signed_number(
+        &mut self,
+        context: &str,
+        expected: &str,
+    ) -> Result<f64, ParseError> {
         let negative = self.peek() == Token::Op(BinaryOp::Sub);
         if negative || self.peek() == Token::Op(BinaryOp::Add) {
             self.take()?;
@@ -43,7 +56,11 @@ impl Parser<'_> {
     pub(super) fn string_literal(&mut self) -> Result<StringLiteral, ParseError> {
         let item = self.take()?;
         let (value, not_utf8) = unquote(self.text_of(item));
-        Ok(StringLiteral { value, not_utf8, range: item.range })
+        Ok(StringLiteral {
+            value,
+            not_utf8,
+            range: item.range,
+        })
     }
 }
 
@@ -59,7 +76,8 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
         && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
     {
-        return i64::from_str_radix(hex, 16).map_or_else(|_| parse_float(text), |value| Some(value as f64));
+        return i64::from_str_radix(hex, 16)
+            .map_or_else(|_| parse_float(text), |value| Some(value as f64));
     }
     if text.len() > 1
         && text.starts_with('0')
@@ -91,7 +109,10 @@ pub(crate) fn unquote(literal: &str) -> (String, Option<String>) {
         Ok(value) => (value, None),
         Err(error) => {
             let bytes = error.into_bytes();
-            (String::from_utf8_lossy(&bytes).into_owned(), Some(quote_bytes(&bytes)))
+            (
+                String::from_utf8_lossy(&bytes).into_owned(),
+                Some(quote_bytes(&bytes)),
+            )
         }
     }
 }
@@ -99,7 +120,10 @@ pub(crate) fn unquote(literal: &str) -> (String, Option<String>) {
 /// Appends what an escape stands for and returns the text after it; the lexer has checked it.
 fn push_escape<'a>(text: &'a str, out: &mut Vec<u8>) -> &'a str {
     let simple = |byte: u8| Some((vec![byte], 1));
-    let number = |from: usize, to: usize, base| text.get(from..to).and_then(|digits| u32::from_str_radix(digits, base).ok());
+    let number = |from: usize, to: usize, base| {
+        text.get(from..to)
+            .and_then(|digits| u32::from_str_radix(digits, base).ok())
+    };
     let parsed = match text.as_bytes().first() {
         Some(b'a') => simple(7),
         Some(b'b') => simple(8),
@@ -109,8 +133,12 @@ fn push_escape<'a>(text: &'a str, out: &mut Vec<u8>) -> &'a str {
         Some(b't') => simple(b'\t'),
         Some(b'v') => simple(11),
         Some(b'x') => number(1, 3, 16).map(|value| (vec![value as u8], 3)),
-        Some(b'u') => number(1, 5, 16).and_then(char::from_u32).map(|c| (c.to_string().into_bytes(), 5)),
-        Some(b'U') => number(1, 9, 16).and_then(char::from_u32).map(|c| (c.to_string().into_bytes(), 9)),
+        Some(b'u') => number(1, 5, 16)
+            .and_then(char::from_u32)
+            .map(|c| (c.to_string().into_bytes(), 5)),
+        Some(b'U') => number(1, 9, 16)
+            .and_then(char::from_u32)
+            .map(|c| (c.to_string().into_bytes(), 9)),
         Some(b'0'..=b'7') => number(0, 3, 8).map(|value| (vec![value as u8], 3)),
         Some(byte) => simple(*byte),
         None => None,
@@ -139,7 +167,14 @@ mod tests {
 
     #[test]
     fn numbers_of_all_bases() {
-        for (text, value) in [("1_000", 1000.0), ("0x1F", 31.0), ("017", 15.0), ("08.5", 8.5), ("1e3", 1000.0), ("Inf", f64::INFINITY)] {
+        for (text, value) in [
+            ("1_000", 1000.0),
+            ("0x1F", 31.0),
+            ("017", 15.0),
+            ("08.5", 8.5),
+            ("1e3", 1000.0),
+            ("Inf", f64::INFINITY),
+        ] {
             assert_eq!(parse_number(text), Some(value), "{text}");
         }
     }

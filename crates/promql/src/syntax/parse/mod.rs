@@ -13,8 +13,11 @@ use super::lex::{Item, Lexer};
 use super::position::PosRange;
 use super::token::Token;
 
-/// Deepest nesting of an expression. Evaluation is recursive, so this bounds the stack.
-pub const MAX_DEPTH: u32 = 500;
+/// Deepest nesting of parentheses, calls and the like: the parser is recursive, so this bounds its stack.
+pub const MAX_NESTING: u32 = 200;
+
+/// Deepest tree; a chain of operators deepens it by one for each. Evaluation is recursive.
+pub const MAX_DEPTH: u32 = 1000;
 
 /// Longest query in bytes: positions are 32 bits wide and nobody writes more by hand.
 pub const MAX_QUERY_BYTES: usize = 4 << 20;
@@ -34,12 +37,20 @@ pub struct ParseOptions {
 impl ParseOptions {
     /// The stable language.
     pub const fn stable() -> Self {
-        Self { experimental_functions: false, extended_ranges: false, fill_modifiers: false }
+        Self {
+            experimental_functions: false,
+            extended_ranges: false,
+            fill_modifiers: false,
+        }
     }
 
     /// Everything there is.
     pub const fn all() -> Self {
-        Self { experimental_functions: true, extended_ranges: true, fill_modifiers: true }
+        Self {
+            experimental_functions: true,
+            extended_ranges: true,
+            fill_modifiers: true,
+        }
     }
 }
 
@@ -79,6 +90,33 @@ pub fn parse_selector(query: &str, options: ParseOptions) -> Result<VectorSelect
     Ok(selector)
 }
 
+/// The labels of a series as test scripts write it: a selector that may be empty.
+#[cfg(feature = "corpus")]
+pub(crate) fn parse_series_name(text: &str) -> Result<Vec<headwater_model::Matcher>, ParseError> {
+    let mut parser = Parser::new(text, ParseOptions::all())?;
+    let selector = parser.vector_selector()?;
+    parser.expect_end()?;
+    Ok(selector.matchers)
+}
+
+/// A text that is nothing but a number, perhaps with a sign.
+#[cfg(feature = "corpus")]
+pub(crate) fn signed_number(text: &str) -> Option<f64> {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    let value = literal::parse_number(unsigned).filter(|_| text.len() - unsigned.len() <= 1)?;
+    Some(if text.starts_with('-') { -value } else { value })
+}
+
+/// What a string literal stands for.
+#[cfg(feature = "corpus")]
+pub(crate) fn unquote_literal(text: &str) -> String {
+    if text.len() < 2 {
+        String::new()
+    } else {
+        literal::unquote(text).0
+    }
+}
+
 /// The state of parsing: one token of look-ahead.
 pub(super) struct Parser<'a> {
     text: &'a str,
@@ -87,6 +125,7 @@ pub(super) struct Parser<'a> {
     /// End of the last token that closes something; ends of ranges are taken from here.
     last_closing: u32,
     options: ParseOptions,
+    nesting: u32,
     depth: u32,
 }
 
@@ -98,7 +137,15 @@ impl<'a> Parser<'a> {
         }
         let mut lexer = Lexer::new(text);
         let next = lexer.next()?;
-        Ok(Self { text, lexer, next, last_closing: 0, options, depth: 0 })
+        Ok(Self {
+            text,
+            lexer,
+            next,
+            last_closing: 0,
+            options,
+            nesting: 0,
+            depth: 0,
+        })
     }
 
     fn peek(&self) -> Token {
@@ -110,7 +157,11 @@ impl<'a> Parser<'a> {
         let item = self.next;
         if matches!(
             item.token,
-            Token::RightBrace | Token::RightParen | Token::RightBracket | Token::Duration | Token::Number
+            Token::RightBrace
+                | Token::RightParen
+                | Token::RightBracket
+                | Token::Duration
+                | Token::Number
         ) {
             self.last_closing = item.range.end;
         }
@@ -129,11 +180,19 @@ impl<'a> Parser<'a> {
 
     /// Takes the next token, which has to be this one.
     fn expect(&mut self, token: Token, context: &str, expected: &str) -> Result<Item, ParseError> {
-        if self.peek() == token { self.take() } else { Err(self.unexpected(context, expected)) }
+        if self.peek() == token {
+            self.take()
+        } else {
+            Err(self.unexpected(context, expected))
+        }
     }
 
     fn expect_end(&self) -> Result<(), ParseError> {
-        if self.peek() == Token::Eof { Ok(()) } else { Err(self.unexpected("", "")) }
+        if self.peek() == Token::Eof {
+            Ok(())
+        } else {
+            Err(self.unexpected("", ""))
+        }
     }
 
     fn text_of(&self, item: Item) -> &'a str {
@@ -146,7 +205,10 @@ impl<'a> Parser<'a> {
 
     /// The next token cannot stand here.
     fn unexpected(&self, context: &str, expected: &str) -> ParseError {
-        let mut message = format!("unexpected {}", self.next.token.describe(self.text_of(self.next)));
+        let mut message = format!(
+            "unexpected {}",
+            self.next.token.describe(self.text_of(self.next))
+        );
         if !context.is_empty() {
             message.push_str(" in ");
             message.push_str(context);
@@ -158,17 +220,43 @@ impl<'a> Parser<'a> {
         self.error(self.next.range, message)
     }
 
-    fn enter(&mut self) -> Result<(), ParseError> {
+    /// One level more of recursion. The caller takes it back with [`Parser::leave`].
+    fn enter(&mut self) -> Result<u32, ParseError> {
+        self.nesting += 1;
+        let depth = self.depth;
+        self.deepen()?;
+        if self.nesting > MAX_NESTING {
+            return Err(self.too_deep(MAX_NESTING));
+        }
+        Ok(depth)
+    }
+
+    fn leave(&mut self, depth: u32) {
+        self.nesting -= 1;
+        self.depth = depth;
+    }
+
+    /// One level more of the tree.
+    fn deepen(&mut self) -> Result<(), ParseError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(self.error(self.next.range, format!("expression is nested more than {MAX_DEPTH} levels deep")));
+            Err(self.too_deep(MAX_DEPTH))
+        } else {
+            Ok(())
         }
-        Ok(())
+    }
+
+    fn too_deep(&self, limit: u32) -> ParseError {
+        self.error(
+            self.next.range,
+            format!("expression is nested more than {limit} levels deep"),
+        )
     }
 
     /// Whether the next token is followed by an opening parenthesis.
     fn paren_follows(&self) -> bool {
-        let rest = self.text[self.next.range.end as usize..].trim_start_matches([' ', '\t', '\n', '\r']);
+        let rest =
+            self.text[self.next.range.end as usize..].trim_start_matches([' ', '\t', '\n', '\r']);
         rest.starts_with('(')
     }
 }

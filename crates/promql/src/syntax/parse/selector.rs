@@ -26,7 +26,14 @@ impl Parser<'_> {
             matchers.push(Matcher::equal(METRIC_NAME, name.as_str()));
         }
         let (offset, at, extension) = (Duration::Fixed(0), None, Extension::None);
-        Ok(VectorSelector { name, matchers, offset, at, extension, range })
+        Ok(VectorSelector {
+            name,
+            matchers,
+            offset,
+            at,
+            extension,
+            range,
+        })
     }
 
     fn matchers(&mut self, into: &mut Vec<Matcher>) -> Result<PosRange, ParseError> {
@@ -65,7 +72,9 @@ impl Parser<'_> {
             Token::Op(BinaryOp::NotEqual) => MatchOp::NotEqual,
             Token::EqualRegex => MatchOp::Regex,
             Token::NotEqualRegex => MatchOp::NotRegex,
-            _ if first.token == Token::String => return Err(self.unexpected(context, "\",\" or \"}\"")),
+            _ if first.token == Token::String => {
+                return Err(self.unexpected(context, "\",\" or \"}\""));
+            }
             _ => return Err(self.unexpected(context, "label matching operator")),
         };
         self.take()?;

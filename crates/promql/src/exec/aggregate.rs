@@ -1,0 +1,446 @@
+//! Aggregations that keep a running state for each group: series pass by and are forgotten.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use headwater_model::histogram::HistogramSum;
+use headwater_model::{FloatHistogram, Labels, ResetHint};
+use headwater_query::{ABSENT, FloatAggregate, FloatGroup, Hold, is_present};
+
+use super::block::{Block, Row};
+use super::column::{Column, Key};
+use super::{Exec, Result, Sink};
+use crate::annotation::{Note, Operation};
+use crate::plan::{AggregateNode, Node, Param};
+use crate::syntax::ast::AggregateOp;
+
+/// Finds the group of a series.
+#[derive(Debug)]
+pub(super) struct Grouping {
+    labels: Vec<String>,
+    without: bool,
+    known: HashMap<u64, Vec<usize>>,
+    groups: Vec<Labels>,
+}
+
+impl Grouping {
+    pub(super) fn new(node: &AggregateNode) -> Self {
+        Self::by(node.grouping.clone(), node.without)
+    }
+
+    pub(super) fn by(labels: Vec<String>, without: bool) -> Self {
+        Self {
+            labels,
+            without,
+            known: HashMap::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// The number of a series' group, counted in the order in which groups are first seen.
+    pub(super) fn of(&mut self, series: &Labels) -> usize {
+        let (labels, without) = (&self.labels, self.without);
+        let keep = |name: &str| keeps(labels, without, name);
+        let hash = if labels.is_empty() && !without {
+            0
+        } else {
+            series.hash_projected(keep)
+        };
+        let candidates = self.known.entry(hash).or_default();
+        let same = |group: &Labels| {
+            group
+                .iter()
+                .eq(series.iter().filter(|(name, _)| keep(name)))
+        };
+        if let Some(group) = candidates.iter().find(|group| same(&self.groups[**group])) {
+            return *group;
+        }
+        candidates.push(self.groups.len());
+        self.groups.push(series.project(keep));
+        self.groups.len() - 1
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(super) fn into_labels(self) -> Vec<Labels> {
+        self.groups
+    }
+}
+
+fn keeps(labels: &[String], without: bool, name: &str) -> bool {
+    let listed = labels.iter().any(|label| label == name);
+    if without {
+        !listed && name != "__name__"
+    } else {
+        listed
+    }
+}
+
+/// The running state of a group.
+#[derive(Debug)]
+struct Group {
+    floats: FloatGroup,
+    /// Sums of histograms by step, once there is a histogram.
+    hists: Vec<Option<HistGroup>>,
+    drop_name: bool,
+}
+
+/// The sum or mean of the histograms of a group at one step.
+#[derive(Debug)]
+struct HistGroup {
+    /// `None` once histograms came together that cannot be added.
+    sum: Option<HistogramSum>,
+    count: f64,
+    /// `sum` is a running mean, because the sum itself overflowed.
+    incremental: bool,
+    reset: bool,
+    not_reset: bool,
+}
+
+impl HistGroup {
+    fn new(first: &FloatHistogram) -> Self {
+        let mut group = Self {
+            sum: Some(HistogramSum::new(first.clone())),
+            count: 1.0,
+            incremental: false,
+            reset: false,
+            not_reset: false,
+        };
+        group.note_hint(first);
+        group
+    }
+
+    fn note_hint(&mut self, hist: &FloatHistogram) {
+        self.reset |= hist.reset_hint == ResetHint::Reset;
+        self.not_reset |= hist.reset_hint == ResetHint::NotReset;
+    }
+
+    /// Adds a histogram; answers whether bounds had to be reconciled, `None` if it cannot be added.
+    fn add(&mut self, hist: &FloatHistogram, mean: bool) -> Option<bool> {
+        let sum = self.sum.as_mut()?;
+        self.reset |= hist.reset_hint == ResetHint::Reset;
+        self.not_reset |= hist.reset_hint == ResetHint::NotReset;
+        self.count += 1.0;
+        if mean && !self.incremental {
+            let mut next = sum.clone();
+            let Ok(combined) = next.add(hist) else {
+                self.sum = None;
+                return None;
+            };
+            if !next.has_overflow() {
+                *sum = next;
+                return Some(combined.bounds_reconciled);
+            }
+            self.incremental = true;
+            sum.mul(1.0 / (self.count - 1.0));
+        }
+        let added = if self.incremental {
+            sum.mul((self.count - 1.0) / self.count);
+            let mut share = hist.clone();
+            share.div(self.count);
+            sum.add(&share)
+        } else {
+            sum.add(hist)
+        };
+        match added {
+            Ok(combined) => Some(combined.bounds_reconciled),
+            Err(_) => {
+                self.sum = None;
+                None
+            }
+        }
+    }
+
+    fn finish(self, mean: bool) -> Option<FloatHistogram> {
+        let mut result = self.sum?.finish();
+        if mean && !self.incremental {
+            result.div(self.count);
+        }
+        Some(result)
+    }
+}
+
+const fn float_kind(op: AggregateOp) -> FloatAggregate {
+    match op {
+        AggregateOp::Avg => FloatAggregate::Avg,
+        AggregateOp::Min => FloatAggregate::Min,
+        AggregateOp::Max => FloatAggregate::Max,
+        AggregateOp::Count => FloatAggregate::Count,
+        AggregateOp::Group => FloatAggregate::Group,
+        AggregateOp::Stddev => FloatAggregate::Stddev,
+        AggregateOp::Stdvar => FloatAggregate::Stdvar,
+        _ => FloatAggregate::Sum,
+    }
+}
+
+/// Groups and their states, fed with series.
+struct Running {
+    exec: Arc<Exec>,
+    node: Arc<Node>,
+    op: AggregateOp,
+    grouping: Grouping,
+    groups: Vec<Group>,
+    hold: Hold,
+}
+
+impl Sink for Running {
+    fn push(&mut self, key: Key, column: &mut Column) -> Result<()> {
+        let at = self.group_of(&key.labels)?;
+        self.groups[at].drop_name |= key.drop_name;
+        if !column.hists.is_empty() {
+            self.histograms(at, &key, column)?;
+        }
+        self.groups[at].floats.add(&column.floats);
+        Ok(())
+    }
+}
+
+impl Running {
+    fn new(exec: Arc<Exec>, node: Arc<Node>, aggregate: &AggregateNode) -> Result<Self> {
+        let hold = exec.budget.hold(0, 0, aggregate.op.as_str())?;
+        let (op, grouping) = (aggregate.op, Grouping::new(aggregate));
+        Ok(Self {
+            exec,
+            node,
+            op,
+            grouping,
+            groups: Vec::new(),
+            hold,
+        })
+    }
+
+    fn note(&self, note: Note<'_>) {
+        if let crate::plan::Kind::Aggregate(aggregate) = &self.node.kind {
+            self.exec.notes.add(note, aggregate.input.place);
+        }
+    }
+
+    fn group_of(&mut self, labels: &Labels) -> Result<usize> {
+        let at = self.grouping.of(labels);
+        if at == self.groups.len() {
+            let steps = self.node.grid.len();
+            let floats = FloatGroup::new(float_kind(self.op), steps);
+            self.hold
+                .grow(steps as u64, floats.size_bytes() as u64, self.op.as_str())?;
+            self.groups.push(Group {
+                floats,
+                hists: Vec::new(),
+                drop_name: false,
+            });
+        }
+        Ok(at)
+    }
+
+    fn histograms(&mut self, at: usize, key: &Key, column: &mut Column) -> Result<()> {
+        match self.op {
+            AggregateOp::Sum | AggregateOp::Avg => self.add_histograms(at, key, column),
+            AggregateOp::Count | AggregateOp::Group => {
+                for (step, _) in &column.hists {
+                    column.floats[*step as usize] = 1.0;
+                }
+                Ok(())
+            }
+            op => {
+                self.note(Note::HistogramIgnored(op.as_str()));
+                Ok(())
+            }
+        }
+    }
+
+    fn add_histograms(&mut self, at: usize, key: &Key, column: &Column) -> Result<()> {
+        let steps = self.node.grid.len();
+        let mean = self.op == AggregateOp::Avg;
+        let (mut reconciled, mut incompatible, mut bytes) = (false, false, 0);
+        let group = &mut self.groups[at];
+        group.hists.resize_with(steps, || None);
+        for (step, hist) in &column.hists {
+            match &mut group.hists[*step as usize] {
+                empty @ None => {
+                    bytes += hist.size_bytes() as u64 * 2;
+                    *empty = Some(HistGroup::new(hist));
+                }
+                Some(held) if held.sum.is_some() => match held.add(hist, mean) {
+                    Some(changed) => reconciled |= changed,
+                    None => incompatible = true,
+                },
+                Some(_) => {}
+            }
+        }
+        if reconciled {
+            self.note(Note::BoundsReconciled(Operation::Aggregation));
+        }
+        if incompatible {
+            self.note(Note::MixedExponentialCustom(
+                key.labels.metric_name().unwrap_or(""),
+            ));
+        }
+        self.hold.grow(bytes / 16, bytes, self.op.as_str())
+    }
+
+    /// Takes over the groups of another part of the series.
+    fn merge(&mut self, other: Self) -> Result<()> {
+        let mean = self.op == AggregateOp::Avg;
+        for (labels, group) in other.grouping.into_labels().iter().zip(other.groups) {
+            let at = self.group_of(labels)?;
+            let mine = &mut self.groups[at];
+            mine.floats.merge(&group.floats);
+            mine.drop_name |= group.drop_name;
+            let mut incompatible = false;
+            if !group.hists.is_empty() {
+                mine.hists.resize_with(group.hists.len(), || None);
+            }
+            for (mine, theirs) in mine.hists.iter_mut().zip(group.hists) {
+                match (mine, theirs) {
+                    (_, None) => {}
+                    (mine @ None, theirs) => *mine = theirs,
+                    (Some(mine), Some(theirs)) => {
+                        incompatible |= !merge_histograms(mine, theirs, mean)
+                    }
+                }
+            }
+            if incompatible {
+                self.note(Note::MixedExponentialCustom(""));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Block {
+        let mut rows = Vec::with_capacity(self.groups.len());
+        let groups = std::mem::take(&mut self.groups);
+        let grouping = std::mem::replace(&mut self.grouping, Grouping::by(Vec::new(), false));
+        for (labels, group) in grouping.into_labels().into_iter().zip(groups) {
+            let drop_name = group.drop_name;
+            let column = self.finish_group(group);
+            if !column.is_empty() {
+                rows.push(Row {
+                    key: Key { labels, drop_name },
+                    column,
+                });
+            }
+        }
+        Block::of(rows)
+    }
+
+    fn finish_group(&self, group: Group) -> Column {
+        let mean = self.op == AggregateOp::Avg;
+        let mut column = Column {
+            floats: group.floats.finish(),
+            hists: Vec::new(),
+        };
+        for (step, hist) in group.hists.into_iter().enumerate() {
+            let Some(hist) = hist else { continue };
+            if is_present(column.floats[step]) {
+                self.note(Note::MixedFloatsHistogramsInAggregation);
+                column.floats[step] = ABSENT;
+                continue;
+            }
+            if hist.reset && hist.not_reset && hist.sum.is_some() {
+                self.note(Note::ResetConflict(Operation::Aggregation));
+            }
+            if let Some(result) = hist.finish(mean) {
+                column.set_hist(step, result);
+            }
+        }
+        column
+    }
+}
+
+/// Joins the histograms of two parts; answers false if they cannot be added.
+fn merge_histograms(mine: &mut HistGroup, theirs: HistGroup, mean: bool) -> bool {
+    mine.reset |= theirs.reset;
+    mine.not_reset |= theirs.not_reset;
+    let (count, incremental) = (theirs.count, theirs.incremental);
+    let (Some(sum), Some(other)) = (mine.sum.as_mut(), theirs.sum) else {
+        mine.sum = None;
+        return true;
+    };
+    let mut other = other.finish();
+    let total = mine.count + count;
+    if mean && (incremental || mine.incremental) {
+        if !mine.incremental {
+            sum.mul(1.0 / mine.count);
+        }
+        sum.mul(mine.count / total);
+        other.mul(if incremental {
+            count / total
+        } else {
+            1.0 / total
+        });
+        mine.incremental = true;
+    }
+    mine.count = total;
+    let added = sum.add(&other).is_ok();
+    if !added {
+        mine.sum = None;
+    }
+    added
+}
+
+impl Exec {
+    pub(super) fn aggregate(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        aggregate: &AggregateNode,
+    ) -> Result<Block> {
+        match (aggregate.op, &aggregate.param) {
+            (AggregateOp::Quantile, Some(Param::Number(param))) => {
+                self.quantile(node, aggregate, param)
+            }
+            (AggregateOp::TopK | AggregateOp::BottomK, Some(Param::Number(param))) => {
+                self.topk(node, aggregate, param)
+            }
+            (AggregateOp::LimitK | AggregateOp::LimitRatio, Some(Param::Number(param))) => {
+                self.limit(node, aggregate, param)
+            }
+            (
+                AggregateOp::CountValues,
+                Some(Param::Text {
+                    value,
+                    shown,
+                    valid,
+                }),
+            ) => self.count_values(node, aggregate, (value, shown, *valid)),
+            _ => self.running(node, aggregate),
+        }
+    }
+
+    fn running(self: &Arc<Self>, node: &Arc<Node>, aggregate: &AggregateNode) -> Result<Block> {
+        let (exec, outer) = (self.clone(), node.clone());
+        let parts = self.parts(&aggregate.input, move || {
+            let crate::plan::Kind::Aggregate(aggregate) = &outer.kind else {
+                return Err(super::execution("not an aggregation"));
+            };
+            Running::new(exec.clone(), outer.clone(), aggregate)
+        })?;
+        let mut parts = parts.into_iter();
+        let Some(mut whole) = parts.next() else {
+            return Ok(Block::default());
+        };
+        for part in parts {
+            whole.merge(part)?;
+        }
+        Ok(whole.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_told_apart_by_their_labels() {
+        let mut grouping = Grouping::by(vec!["a".to_owned()], false);
+        let series =
+            |a: &str, b: &str| Labels::from_pairs([("__name__", "up"), ("a", a), ("b", b)]);
+        assert_eq!(grouping.of(&series("1", "x")), 0);
+        assert_eq!(grouping.of(&series("2", "x")), 1);
+        assert_eq!(grouping.of(&series("1", "y")), 0);
+        assert_eq!(grouping.len(), 2);
+        let mut without = Grouping::by(vec!["a".to_owned()], true);
+        assert_eq!(without.of(&series("1", "x")), without.of(&series("2", "x")));
+        assert_eq!(without.into_labels()[0].to_string(), "{b=\"x\"}");
+    }
+}

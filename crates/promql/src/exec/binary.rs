@@ -1,0 +1,353 @@
+//! Operators between two vectors: series find their partners by labels, step by step.
+//!
+//! Labels decide only which series may meet; whether they do depends on the step. So series are
+//! put into match groups once, and inside a group columns are joined. In the plain case, one series
+//! on the "one" side of a group, that is a loop over two columns.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use headwater_model::{Labels, LabelsBuilder};
+
+use super::block::{Block, Row};
+use super::column::{Cell, Column, Key, is_reserved};
+use super::elements::{Element, Elements};
+use super::{Exec, Result, execution, same_labelset};
+use crate::plan::{Kind, Node};
+use crate::syntax::ast::{BinaryOp, Cardinality, Matching};
+
+/// Numbers the match groups of the series of both sides.
+#[derive(Default)]
+pub(super) struct Groups {
+    known: HashMap<u64, Vec<(Labels, usize)>>,
+    count: usize,
+}
+
+impl Groups {
+    /// The group of a series.
+    pub(super) fn of(&mut self, labels: &Labels, matching: &Matching) -> usize {
+        let keep = |name: &str| matches_on(matching, name);
+        let candidates = self.known.entry(labels.hash_projected(keep)).or_default();
+        let same = |known: &Labels| {
+            known
+                .iter()
+                .eq(labels.iter().filter(|(name, _)| keep(name)))
+        };
+        if let Some((_, group)) = candidates.iter().find(|(known, _)| same(known)) {
+            return *group;
+        }
+        candidates.push((labels.project(keep), self.count));
+        self.count += 1;
+        self.count - 1
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+}
+
+/// Whether a label takes part in matching.
+fn matches_on(matching: &Matching, name: &str) -> bool {
+    let listed = matching.labels.iter().any(|label| label == name);
+    if matching.on {
+        listed
+    } else {
+        !listed && name != "__name__"
+    }
+}
+
+/// The series of one match group on both sides.
+#[derive(Default)]
+struct Group {
+    many: Vec<usize>,
+    one: Vec<usize>,
+}
+
+/// The join of two blocks.
+struct Join<'a> {
+    exec: &'a Exec,
+    elements: Elements<'a>,
+    matching: &'a Matching,
+    return_bool: bool,
+    /// The "many" side is the right one.
+    swapped: bool,
+    steps: usize,
+    many: Vec<Row>,
+    one: Vec<Row>,
+    out: Output,
+}
+
+/// Result series by their labels.
+#[derive(Default)]
+struct Output {
+    known: HashMap<Labels, usize>,
+    rows: Vec<Row>,
+    /// The group whose series wrote last to each row.
+    groups: Vec<usize>,
+    /// Steps at which series met for a row, with or without a result.
+    met: Vec<Vec<bool>>,
+}
+
+impl Exec {
+    pub(super) fn binary(self: &Arc<Self>, node: &Arc<Node>) -> Result<Block> {
+        let Kind::Binary {
+            op,
+            lhs,
+            rhs,
+            matching,
+            return_bool,
+        } = &node.kind
+        else {
+            return Ok(Block::default());
+        };
+        let (lhs, rhs) = (self.block(lhs)?, self.block(rhs)?);
+        let nothing_fills = matching.fill_left.is_none() && matching.fill_right.is_none();
+        if nothing_fills && (lhs.rows.is_empty() || rhs.rows.is_empty()) {
+            return Ok(Block::default());
+        }
+        let swapped = matching.cardinality == Cardinality::OneToMany;
+        let (many, one) = if swapped {
+            (rhs.rows, lhs.rows)
+        } else {
+            (lhs.rows, rhs.rows)
+        };
+        let join = Join {
+            exec: self,
+            elements: Elements {
+                op: *op,
+                notes: &self.notes,
+                place: node.place,
+            },
+            matching,
+            return_bool: *return_bool,
+            swapped,
+            steps: node.grid.len(),
+            many,
+            one,
+            out: Output::default(),
+        };
+        join.run()
+    }
+}
+
+impl Join<'_> {
+    fn run(mut self) -> Result<Block> {
+        let mut numbers = Groups::default();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut put = |rows: &[Row], many: bool| {
+            for (at, row) in rows.iter().enumerate() {
+                let number = numbers.of(&row.key.labels, self.matching);
+                if groups.len() <= number {
+                    groups.resize_with(number + 1, Group::default);
+                }
+                let side = if many {
+                    &mut groups[number].many
+                } else {
+                    &mut groups[number].one
+                };
+                side.push(at);
+            }
+        };
+        put(&self.many, true);
+        put(&self.one, false);
+        for (number, group) in groups.iter().enumerate() {
+            self.check_one_side(group)?;
+            self.group(number, group)?;
+            self.fills(number, group)?;
+        }
+        let mut rows = self.out.rows;
+        rows.retain(|row| !row.column.is_empty());
+        Ok(Block::of(rows))
+    }
+
+    /// No two series of the "one" side may be there at the same step.
+    fn check_one_side(&self, group: &Group) -> Result<()> {
+        for (at, &first) in group.one.iter().enumerate() {
+            for &second in &group.one[at + 1..] {
+                let (a, b) = (&self.one[first], &self.one[second]);
+                let both = |step: &usize| {
+                    a.column.has(*step) && b.column.has(*step) && self.matters(*step)
+                };
+                if (0..self.steps).any(|step| both(&step)) {
+                    return Err(self.duplicate(a, b));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Without anything on the other side, nothing is matched at a step, so nothing can be ambiguous.
+    fn matters(&self, step: usize) -> bool {
+        let fills = self.matching.fill_left.is_some() || self.matching.fill_right.is_some();
+        fills || self.many.iter().any(|row| row.column.has(step))
+    }
+
+    fn duplicate(&self, a: &Row, b: &Row) -> headwater_query::QueryError {
+        let group = self.match_labels(&a.key.labels);
+        let side = if self.swapped { "left" } else { "right" };
+        let (a, b) = (&a.key.labels, &b.key.labels);
+        let (first, second) = (a.min(b), a.max(b));
+        execution(format!(
+            "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
+        ))
+    }
+
+    fn group(&mut self, number: usize, group: &Group) -> Result<()> {
+        for &many in &group.many {
+            for &one in &group.one {
+                let (left, right) = (&self.many[many], &self.one[one]);
+                let column = self.join(&left.column, &right.column);
+                self.emit(number, &left.key.clone(), &right.key.labels.clone(), column)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Series whose partner is missing at some steps meet the fill value there.
+    fn fills(&mut self, number: usize, group: &Group) -> Result<()> {
+        let (for_one, for_many) = if self.swapped {
+            (self.matching.fill_left, self.matching.fill_right)
+        } else {
+            (self.matching.fill_right, self.matching.fill_left)
+        };
+        if let Some(fill) = for_one {
+            let stand_in = self.stand_in(&group.one, &self.one, fill);
+            for &many in &group.many {
+                let key = self.many[many].key.clone();
+                let column = self.join(&self.many[many].column, &stand_in);
+                let labels = self.match_labels(&key.labels);
+                self.emit(number, &key, &labels, column)?;
+            }
+        }
+        if let Some(fill) = for_many {
+            let stand_in = self.stand_in(&group.many, &self.many, fill);
+            for &one in &group.one {
+                let labels = self.one[one].key.labels.clone();
+                let column = self.join(&stand_in, &self.one[one].column);
+                let key = Key::new(self.match_labels(&labels));
+                self.emit(number, &key, &labels, column)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The fill value at the steps at which none of the rows has a value.
+    fn stand_in(&self, members: &[usize], rows: &[Row], fill: f64) -> Column {
+        let mut column = Column::absent(self.steps);
+        for step in 0..self.steps {
+            if members.iter().all(|at| !rows[*at].column.has(step)) {
+                column.floats[step] = fill;
+            }
+        }
+        column
+    }
+
+    fn match_labels(&self, labels: &Labels) -> Labels {
+        labels.project(|name| matches_on(self.matching, name))
+    }
+
+    /// The result of the operator at the steps at which both have a value, with a mark at the steps
+    /// at which they met without a result.
+    fn join(&self, many: &Column, one: &Column) -> Joined {
+        let mut column = Column::absent(self.steps);
+        let mut met = vec![false; self.steps];
+        for (step, met) in met.iter_mut().enumerate() {
+            let (many, one) = (many.at(step), one.at(step));
+            let (lhs, rhs) = if self.swapped {
+                (one, many)
+            } else {
+                (many, one)
+            };
+            if matches!(lhs, Cell::None) || matches!(rhs, Cell::None) {
+                continue;
+            }
+            match self.elements.apply(lhs, rhs) {
+                Element::Nothing => continue,
+                Element::Float { keep, .. } | Element::Hist { keep, .. } if self.return_bool => {
+                    column.floats[step] = f64::from(u8::from(keep));
+                }
+                Element::Float { value, keep: true } => column.floats[step] = value,
+                Element::Hist { value, keep: true } => column.hists.push((step as u32, value)),
+                Element::Float { .. } | Element::Hist { .. } => {}
+            }
+            *met = true;
+        }
+        Joined { column, met }
+    }
+
+    fn emit(&mut self, group: usize, many: &Key, one: &Labels, joined: Joined) -> Result<()> {
+        if !joined.met.contains(&true) {
+            return Ok(());
+        }
+        let mut key = Key {
+            labels: self.result_labels(&many.labels, one),
+            drop_name: many.drop_name,
+        };
+        if self.return_bool {
+            self.exec.drop_name(&mut key);
+        }
+        self.out.add(
+            group,
+            key,
+            joined,
+            self.matching.cardinality == Cardinality::OneToOne,
+        )
+    }
+
+    fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
+        let op: BinaryOp = self.elements.op;
+        let mut labels = LabelsBuilder::new();
+        labels.reset_to(many);
+        if op.changes_meaning() {
+            labels.retain(|name, _| !is_reserved(name));
+        }
+        if self.matching.cardinality == Cardinality::OneToOne {
+            let listed = |name: &str| self.matching.labels.iter().any(|label| label == name);
+            labels.retain(|name, _| listed(name) == self.matching.on);
+        }
+        for name in &self.matching.include {
+            labels.set(name, one.get(name).unwrap_or(""));
+        }
+        labels.build()
+    }
+}
+
+struct Joined {
+    column: Column,
+    met: Vec<bool>,
+}
+
+impl Output {
+    /// Adds a result; two results of one series at one step mean that the matching was ambiguous.
+    fn add(&mut self, group: usize, key: Key, joined: Joined, one_to_one: bool) -> Result<()> {
+        let Some(&at) = self.known.get(&key.labels) else {
+            self.known.insert(key.labels.clone(), self.rows.len());
+            self.rows.push(Row {
+                key,
+                column: joined.column,
+            });
+            self.groups.push(group);
+            self.met.push(joined.met);
+            return Ok(());
+        };
+        let twice = self.met[at].iter().zip(&joined.met).any(|(a, b)| *a && *b);
+        if twice {
+            return Err(match (self.groups[at] == group, one_to_one) {
+                (true, true) => execution(
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+                ),
+                (true, false) => execution(
+                    "multiple matches for labels: grouping labels must ensure unique matches",
+                ),
+                (false, _) => same_labelset(),
+            });
+        }
+        self.groups[at] = group;
+        self.met[at]
+            .iter_mut()
+            .zip(&joined.met)
+            .for_each(|(met, new)| *met |= new);
+        self.rows[at].column.absorb(&joined.column);
+        Ok(())
+    }
+}

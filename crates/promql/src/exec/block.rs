@@ -1,0 +1,99 @@
+//! All series of an operator at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use headwater_model::Labels;
+use headwater_query::Hold;
+
+use super::column::{Column, Key};
+use super::{Exec, Result, Sink, same_labelset};
+use crate::plan::Node;
+
+/// Series with their columns.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    pub(crate) rows: Vec<Row>,
+    holds: Vec<Hold>,
+}
+
+/// One series.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) key: Key,
+    pub(crate) column: Column,
+}
+
+impl Block {
+    pub(crate) fn of(rows: Vec<Row>) -> Self {
+        Self {
+            rows,
+            holds: Vec::new(),
+        }
+    }
+}
+
+/// Collects series and counts what they hold.
+pub(crate) struct Collector {
+    rows: Vec<Row>,
+    hold: Hold,
+    operator: &'static str,
+}
+
+impl Collector {
+    pub(crate) fn new(exec: &Exec, operator: &'static str) -> Result<Self> {
+        Ok(Self {
+            rows: Vec::new(),
+            hold: exec.budget.hold(0, 0, operator)?,
+            operator,
+        })
+    }
+}
+
+impl Sink for Collector {
+    fn push(&mut self, key: Key, column: &mut Column) -> Result<()> {
+        let bytes = column.size_bytes() + key.labels.packed_len() as u64 + size_of::<Row>() as u64;
+        self.hold.grow(column.samples(), bytes, self.operator)?;
+        // The scratch column keeps its memory; a row takes no more than it needs.
+        let column = Column {
+            floats: column.floats.clone(),
+            hists: std::mem::take(&mut column.hists),
+        };
+        self.rows.push(Row { key, column });
+        Ok(())
+    }
+}
+
+impl Exec {
+    /// Collects all series of an operator, on several threads where that can be done.
+    pub(crate) fn block(self: &Arc<Self>, node: &Arc<Node>) -> Result<Block> {
+        let exec = self.clone();
+        let parts = self.parts(node, move || Collector::new(&exec, "a vector"))?;
+        let mut block = Block::default();
+        for part in parts {
+            block.rows.extend(part.rows);
+            block.holds.push(part.hold);
+        }
+        Ok(block)
+    }
+}
+
+/// Joins series that have become one; they must not have values at the same step.
+pub(crate) fn merge_same(rows: Vec<Row>) -> Result<Vec<Row>> {
+    let mut known: HashMap<(Labels, bool), usize> = HashMap::with_capacity(rows.len());
+    let mut out: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match known.entry((row.key.labels.clone(), row.key.drop_name)) {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(out.len());
+                out.push(row);
+            }
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                if !out[*entry.get()].column.absorb(&row.column) {
+                    return Err(same_labelset());
+                }
+            }
+        }
+    }
+    Ok(out)
+}

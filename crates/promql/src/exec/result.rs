@@ -1,0 +1,161 @@
+//! The answer: names that were to be dropped go, series are put in order.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use headwater_model::{Labels, SeriesColumns, Timestamp, is_stale_nan};
+use headwater_query::{InstantSample, Point, RangeSeries, StepGrid, Value, is_present};
+
+use super::block::{Row, merge_same};
+use super::column::{Cell, Column, Key};
+use super::{Exec, Result, same_labelset, without_reserved};
+use crate::plan::{Node, Root};
+
+impl Exec {
+    /// Runs the plan. `time` is that of an instant query, `None` for range queries.
+    pub(crate) fn run(self: &Arc<Self>, time: Option<Timestamp>) -> Result<Value> {
+        match (&self.plan.root, time) {
+            (Root::Text(text), time) => Ok(Value::String {
+                time: time.unwrap_or_default(),
+                value: text.clone(),
+            }),
+            (Root::Samples { select }, _) => self.samples_of(*select),
+            (Root::Subquery { node }, _) => match node {
+                Some(node) => Ok(Value::Matrix(matrix(self.rows(node)?, node.grid))),
+                None => Ok(Value::Matrix(Vec::new())),
+            },
+            (Root::Steps(node), Some(time)) if node.is_scalar() => Ok(Value::Scalar {
+                time,
+                value: self.scalar(node)?[0],
+            }),
+            (Root::Steps(node), Some(time)) => self.vector(node, time),
+            (Root::Steps(node), None) if node.is_scalar() => {
+                let column = Column {
+                    floats: self.scalar(node)?.to_vec(),
+                    hists: Vec::new(),
+                };
+                Ok(Value::Matrix(matrix(
+                    vec![Row {
+                        key: Key::empty(),
+                        column,
+                    }],
+                    node.grid,
+                )))
+            }
+            (Root::Steps(node), None) => Ok(Value::Matrix(matrix(self.rows(node)?, node.grid))),
+        }
+    }
+
+    /// The series of a plan with their final labels.
+    fn rows(self: &Arc<Self>, node: &Arc<Node>) -> Result<Vec<Row>> {
+        let mut rows = self.block(node)?.rows;
+        for row in rows.iter_mut().filter(|row| row.key.drop_name) {
+            row.key = Key::new(without_reserved(&row.key.labels));
+        }
+        merge_same(rows)
+    }
+
+    fn vector(self: &Arc<Self>, node: &Arc<Node>, time: Timestamp) -> Result<Value> {
+        let mut seen: HashSet<Labels> = HashSet::new();
+        let mut samples = Vec::new();
+        for row in self.block(node)?.rows {
+            let point = match row.column.at(0) {
+                Cell::None => continue,
+                Cell::Float(value) => Point::Float(value),
+                Cell::Hist(hist) => Point::Histogram(hist.clone()),
+            };
+            let labels = if row.key.drop_name {
+                without_reserved(&row.key.labels)
+            } else {
+                row.key.labels
+            };
+            if !seen.insert(labels.clone()) {
+                return Err(same_labelset());
+            }
+            samples.push(InstantSample {
+                labels,
+                time,
+                point,
+            });
+        }
+        Ok(Value::Vector(samples))
+    }
+
+    /// The samples of a range selector as they are stored.
+    fn samples_of(self: &Arc<Self>, select: usize) -> Result<Value> {
+        let mut cursor = self.take_cursor(select)?;
+        let mut out = Vec::new();
+        let mut hold = self.budget.hold(0, 0, "a range selector")?;
+        while let Some(labels) = cursor.advance()? {
+            self.check()?;
+            let mut columns = SeriesColumns::default();
+            cursor.read(&mut columns)?;
+            let columns = without_stale(&columns);
+            hold.grow(
+                columns.len() as u64,
+                columns.len() as u64 * 16,
+                "a range selector",
+            )?;
+            self.budget.saw(columns.len() as u64);
+            if !columns.is_empty() {
+                out.push(RangeSeries { labels, columns });
+            }
+        }
+        self.keep_warnings(&mut cursor);
+        out.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(Value::Matrix(out))
+    }
+}
+
+fn without_stale(columns: &SeriesColumns) -> SeriesColumns {
+    let mut out = SeriesColumns::default();
+    let floats = columns.floats.times.iter().zip(&columns.floats.values);
+    for (time, value) in floats.filter(|(_, value)| !is_stale_nan(**value)) {
+        out.floats.push(*time, *value);
+    }
+    for at in (0..columns.histograms.len()).filter(|at| !columns.histograms.get(*at).is_stale()) {
+        out.histograms.push_from(&columns.histograms, at);
+    }
+    out
+}
+
+/// Rows as series of points, sorted by labels.
+fn matrix(rows: Vec<Row>, grid: StepGrid) -> Vec<RangeSeries> {
+    let mut series: Vec<RangeSeries> = rows
+        .into_iter()
+        .map(|row| range_series(row, grid))
+        .collect();
+    series.retain(|series| !series.columns.is_empty());
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    series
+}
+
+fn range_series(row: Row, grid: StepGrid) -> RangeSeries {
+    let mut columns = SeriesColumns::default();
+    let present = row
+        .column
+        .floats
+        .iter()
+        .filter(|value| is_present(**value))
+        .count();
+    columns.floats.times.reserve_exact(present);
+    columns.floats.values.reserve_exact(present);
+    for (step, value) in row
+        .column
+        .floats
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| is_present(**value))
+    {
+        columns.floats.push(grid.time(step), *value);
+    }
+    for (step, hist) in row.column.hists {
+        columns
+            .histograms
+            .push_float(grid.time(step as usize), hist, 0);
+    }
+    RangeSeries {
+        labels: row.key.labels,
+        columns,
+    }
+}

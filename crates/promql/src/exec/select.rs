@@ -1,0 +1,218 @@
+//! Instant selectors: the newest sample that is not too old.
+
+use std::sync::Arc;
+
+use headwater_model::{SeriesColumns, Timestamp, is_stale_nan};
+
+use super::column::{Column, Hist, Key};
+use super::samples::gallop;
+use super::{Cursor, Exec, Result, Sink, execution};
+use crate::plan::{Node, Part, SelectPlan};
+use crate::syntax::ast::Extension;
+
+/// The samples of a series as they lie in the store, stale markers included.
+struct Raw<'a> {
+    columns: &'a SeriesColumns,
+    hists: &'a [Option<Hist>],
+}
+
+impl Exec {
+    pub(super) fn instant(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        select: usize,
+        part: Part,
+        mut cursor: Cursor,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let plan = &self.plan.selects[select];
+        let mut columns = SeriesColumns::default();
+        let mut column = Column::default();
+        let mut hists = Vec::new();
+        let mut hold = self.budget.hold(0, 0, "a selector")?;
+        while let Some(labels) = cursor.advance()? {
+            self.check()?;
+            cursor.read(&mut columns)?;
+            decode_histograms(&columns, &mut hists);
+            let raw = Raw {
+                columns: &columns,
+                hists: &hists,
+            };
+            hold.replace(
+                columns.len() as u64,
+                columns.len() as u64 * 16,
+                "a selector",
+            )?;
+            column.reset(node.grid.len());
+            if plan.extension == Extension::Smoothed {
+                smoothed(&raw, node, plan, self.settings.lookback, &mut column)?;
+            } else {
+                newest(&raw, node, plan, self.settings.lookback, part, &mut column);
+            }
+            if column.is_empty() {
+                continue;
+            }
+            self.budget.saw(column.samples());
+            sink.push(Key::new(labels), &mut column)?;
+        }
+        self.keep_warnings(&mut cursor);
+        Ok(())
+    }
+}
+
+fn decode_histograms(columns: &SeriesColumns, into: &mut Vec<Option<Hist>>) {
+    into.clear();
+    let column = &columns.histograms;
+    into.extend((0..column.len()).map(|at| (!column.get(at).is_stale()).then(|| column.float(at))));
+}
+
+/// At each step the newest sample within the look-back; a stale marker ends a series at once.
+fn newest(
+    raw: &Raw<'_>,
+    node: &Node,
+    plan: &SelectPlan,
+    lookback: i64,
+    part: Part,
+    into: &mut Column,
+) {
+    let (floats, hist_times) = (&raw.columns.floats, raw.columns.histograms.times());
+    let (mut float, mut hist) = (0, 0);
+    for step in 0..node.grid.len() {
+        let now = plan.at.unwrap_or_else(|| node.grid.time(step)) - plan.offset;
+        float = gallop(&floats.times, float, now);
+        let oldest = now - lookback;
+        let float_time = float
+            .checked_sub(1)
+            .map(|at| floats.times[at])
+            .filter(|time| *time > oldest);
+        if hist_times.is_empty() {
+            if let Some(time) = float_time
+                && !is_stale_nan(floats.values[float - 1])
+            {
+                into.floats[step] = part_of(
+                    part,
+                    floats.values[float - 1],
+                    time,
+                    start(&floats.starts, float - 1),
+                );
+            }
+            continue;
+        }
+        hist = gallop(hist_times, hist, now);
+        let hist_time = hist
+            .checked_sub(1)
+            .map(|at| hist_times[at])
+            .filter(|time| *time > oldest);
+        match (float_time, hist_time) {
+            (Some(time), other) if other.is_none_or(|other| other < time) => {
+                let value = floats.values[float - 1];
+                if !is_stale_nan(value) {
+                    into.floats[step] =
+                        part_of(part, value, time, start(&floats.starts, float - 1));
+                }
+            }
+            (_, Some(time)) => {
+                let Some(found) = &raw.hists[hist - 1] else {
+                    continue;
+                };
+                match part {
+                    Part::Value => into.hists.push((step as u32, found.clone())),
+                    part => {
+                        into.floats[step] =
+                            part_of(part, 0.0, time, raw.columns.histograms.start(hist - 1))
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn start(starts: &[Timestamp], at: usize) -> Timestamp {
+    starts.get(at).copied().unwrap_or(0)
+}
+
+fn part_of(part: Part, value: f64, time: Timestamp, start: Timestamp) -> f64 {
+    match part {
+        Part::Value => value,
+        Part::Time => time as f64 / 1000.0,
+        Part::Start => start as f64 / 1000.0,
+    }
+}
+
+/// At each step the value on the line between the samples around it, within the look-back on both
+/// sides; the newest sample if there is none after it.
+fn smoothed(
+    raw: &Raw<'_>,
+    node: &Node,
+    plan: &SelectPlan,
+    lookback: i64,
+    into: &mut Column,
+) -> Result<()> {
+    let floats = &raw.columns.floats;
+    let kept: Vec<(Timestamp, f64)> = floats
+        .times
+        .iter()
+        .copied()
+        .zip(floats.values.iter().copied())
+        .filter(|(_, value)| !is_stale_nan(*value))
+        .collect();
+    let hists: Vec<(Timestamp, &Hist)> = raw
+        .columns
+        .histograms
+        .times()
+        .iter()
+        .zip(raw.hists)
+        .filter_map(|(time, hist)| Some((*time, hist.as_ref()?)))
+        .collect();
+    if !hists.is_empty() && !kept.is_empty() {
+        return Err(execution(
+            "smoothed and anchored modifiers do not work with a mix of floats and histograms",
+        ));
+    }
+    for step in 0..node.grid.len() {
+        let now = plan.at.unwrap_or_else(|| node.grid.time(step)) - plan.offset;
+        let near = |time: Timestamp| time > now - lookback && time <= now + lookback;
+        if hists.is_empty() {
+            let after = kept.partition_point(|(time, _)| *time < now);
+            let next = kept.get(after).copied().filter(|(time, _)| near(*time));
+            let before = after
+                .checked_sub(1)
+                .map(|at| kept[at])
+                .filter(|(time, _)| near(*time));
+            into.floats[step] = match (before, next) {
+                (_, Some((time, value))) if time == now => value,
+                (Some((t1, v1)), Some((t2, v2))) => {
+                    v1 + (v2 - v1) * (now - t1) as f64 / (t2 - t1) as f64
+                }
+                (Some((_, value)), None) => value,
+                _ => continue,
+            };
+            continue;
+        }
+        let after = hists.partition_point(|(time, _)| *time < now);
+        let next = hists.get(after).copied().filter(|(time, _)| near(*time));
+        let before = after
+            .checked_sub(1)
+            .map(|at| hists[at])
+            .filter(|(time, _)| near(*time));
+        match (before, next) {
+            (_, Some((time, hist))) if time == now => into.hists.push((step as u32, hist.clone())),
+            (Some((t1, h1)), Some((t2, h2))) => {
+                let mut rise = (**h2).clone();
+                if rise.sub(h1).is_err() {
+                    continue;
+                }
+                rise.mul((now - t1) as f64 / (t2 - t1) as f64);
+                let mut value = (**h1).clone();
+                if value.add(&rise).is_ok() {
+                    value.compact();
+                    into.set_hist(step, value);
+                }
+            }
+            (Some((_, hist)), None) => into.hists.push((step as u32, hist.clone())),
+            _ => {}
+        }
+    }
+    Ok(())
+}

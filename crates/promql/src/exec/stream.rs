@@ -1,0 +1,256 @@
+//! Pushing the series of an operator into a sink, and doing so on several threads.
+
+use std::sync::Arc;
+
+use super::block::{Block, Row, merge_same};
+use super::column::{Column, Key};
+use super::{Cursor, Exec, Result, Sink};
+use crate::plan::{Kind, Node, Part, RangeInput};
+
+/// Fewer series than this for each thread are not worth dividing.
+const SERIES_PER_PART: usize = 32;
+
+impl Exec {
+    /// Pushes all series of an operator. `cursor` stands for a part of its source's series; without
+    /// one all of them are walked.
+    pub(crate) fn stream(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        cursor: Option<Cursor>,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        match &node.kind {
+            Kind::Instant { select, part } => {
+                let cursor = self.cursor(*select, cursor)?;
+                if *part == Part::Value {
+                    return self.instant(node, *select, *part, cursor, sink);
+                }
+                let collide =
+                    !self.settings.delayed_names && self.plan.selects[*select].name.is_none();
+                let run = |sink: &mut dyn Sink| self.instant(node, *select, *part, cursor, sink);
+                renamed(collide, run, sink, |key, _| {
+                    self.drop_name(key);
+                    Ok(())
+                })
+            }
+            Kind::Over {
+                function,
+                input,
+                params,
+                range_place,
+            } => {
+                let over = super::window::Over {
+                    node,
+                    function: *function,
+                    params,
+                    range_place: *range_place,
+                    keep_names: false,
+                };
+                match input {
+                    RangeInput::Select(select) => {
+                        let cursor = self.cursor(*select, cursor)?;
+                        self.over_select(&over, *select, cursor, sink)
+                    }
+                    RangeInput::Subquery {
+                        node: inner,
+                        window,
+                        offset,
+                        at,
+                    } => self.over_subquery(&over, inner.as_ref(), (*window, *offset, *at), sink),
+                }
+            }
+            Kind::Map {
+                function,
+                input,
+                params,
+            } => self.map(node, *function, input, params, cursor, sink),
+            Kind::Negate(input) => self.negate(input, cursor, sink),
+            Kind::VectorScalar { .. } => self.vector_scalar(node, cursor, sink),
+            _ => push_all(self.compute(node)?, sink),
+        }
+    }
+
+    fn cursor(&self, select: usize, given: Option<Cursor>) -> Result<Cursor> {
+        given.map_or_else(|| self.take_cursor(select), Ok)
+    }
+
+    /// Series of operators that need all of their input.
+    fn compute(self: &Arc<Self>, node: &Arc<Node>) -> Result<Block> {
+        self.check()?;
+        match &node.kind {
+            Kind::VectorOf(input) => self.vector_of(node, input),
+            Kind::DateNow(function) => Ok(date_now(node, *function)),
+            Kind::Absent { input, labels } => self.absent(node, input, labels),
+            Kind::AbsentOver {
+                input,
+                labels,
+                range_place,
+            } => self.absent_over(node, input, labels, *range_place),
+            Kind::LabelReplace { .. } | Kind::LabelJoin { .. } => self.relabel(node),
+            Kind::Sort { input, descending } => self.sort(node, input, *descending),
+            Kind::SortByLabel {
+                input,
+                labels,
+                descending,
+            } => self.sort_by_label(node, input, labels, *descending),
+            Kind::HistogramQuantile { .. } => self.histogram_quantile(node),
+            Kind::HistogramFraction { .. } => self.histogram_fraction(node),
+            Kind::Info {
+                base,
+                select,
+                matchers,
+            } => self.info(node, base, *select, matchers),
+            Kind::Aggregate(aggregate) => self.aggregate(node, aggregate),
+            Kind::Binary { .. } => self.binary(node),
+            Kind::Set {
+                op,
+                lhs,
+                rhs,
+                matching,
+            } => self.set(node, *op, lhs, rhs, matching),
+            Kind::Fixed(inner) => self.fixed(node, inner),
+            _ => Ok(Block::default()),
+        }
+    }
+
+    /// Runs an operator once and repeats what it gave at every step.
+    fn fixed(self: &Arc<Self>, node: &Arc<Node>, inner: &Arc<Node>) -> Result<Block> {
+        let mut block = self.block(inner)?;
+        let steps = node.grid.len();
+        for row in &mut block.rows {
+            let value = row.column.floats[0];
+            row.column.floats.resize(steps, value);
+            if let Some((_, hist)) = row.column.hists.first().cloned() {
+                row.column.hists = (0..steps).map(|step| (step as u32, hist.clone())).collect();
+            }
+        }
+        Ok(block)
+    }
+
+    /// Runs an operator with one sink for each part of its series.
+    pub(crate) fn parts<S: Sink + Send + 'static>(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        make: impl Fn() -> Result<S> + Send + Sync + 'static,
+    ) -> Result<Vec<S>> {
+        let cursors = match node.source() {
+            Some(select) if self.may_divide(select) => self.divided(select)?,
+            _ => Vec::new(),
+        };
+        if cursors.is_empty() {
+            let mut sink = make()?;
+            self.stream(node, None, &mut sink)?;
+            return Ok(vec![sink]);
+        }
+        self.prepare(node)?;
+        let (exec, node) = (self.clone(), node.clone());
+        let results = self.pool.run_parts(cursors, move |cursor| {
+            let mut sink = make()?;
+            exec.stream(&node, Some(cursor), &mut sink)?;
+            Ok(sink)
+        });
+        results.into_iter().collect()
+    }
+
+    /// Series that may collide once their names are gone have to be looked at together.
+    fn may_divide(&self, select: usize) -> bool {
+        let named = self.settings.delayed_names || self.plan.selects[select].name.is_some();
+        self.settings.parallel && named
+    }
+
+    /// The cursor of a select in as many parts as there are threads and is worth while.
+    fn divided(&self, select: usize) -> Result<Vec<Cursor>> {
+        let cursor = self.take_cursor(select)?;
+        let threads = self.pool.threads();
+        let parts = cursor
+            .remaining()
+            .map_or(threads, |series| threads.min(series / SERIES_PER_PART));
+        Ok(if parts > 1 {
+            cursor.split(parts)
+        } else {
+            vec![cursor]
+        })
+    }
+
+    /// Evaluates the scalar arguments on the way to the source, so that parts only look them up.
+    fn prepare(self: &Arc<Self>, node: &Arc<Node>) -> Result<()> {
+        match &node.kind {
+            Kind::Over { params, .. } => params
+                .iter()
+                .try_for_each(|param| self.scalar(param).map(drop)),
+            Kind::Map { input, params, .. } => {
+                params
+                    .iter()
+                    .try_for_each(|param| self.scalar(param).map(drop))?;
+                self.prepare(input)
+            }
+            Kind::Negate(input) => self.prepare(input),
+            Kind::VectorScalar { vector, scalar, .. } => {
+                self.scalar(scalar)?;
+                self.prepare(vector)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Streams an operator through `each`, which may take names away.
+    pub(crate) fn stream_renamed(
+        self: &Arc<Self>,
+        input: &Arc<Node>,
+        cursor: Option<Cursor>,
+        sink: &mut dyn Sink,
+        each: impl FnMut(&mut Key, &mut Column) -> Result<()>,
+    ) -> Result<()> {
+        renamed(
+            self.may_collide(input),
+            |sink| self.stream(input, cursor, sink),
+            sink,
+            each,
+        )
+    }
+}
+
+/// Passes series through `each`. Where they may collide afterwards they are collected and joined.
+fn renamed(
+    collide: bool,
+    run: impl FnOnce(&mut dyn Sink) -> Result<()>,
+    sink: &mut dyn Sink,
+    mut each: impl FnMut(&mut Key, &mut Column) -> Result<()>,
+) -> Result<()> {
+    let mut rows = Vec::new();
+    run(&mut |mut key: Key, column: &mut Column| {
+        each(&mut key, column)?;
+        if column.is_empty() {
+            return Ok(());
+        }
+        if !collide {
+            return sink.push(key, column);
+        }
+        rows.push(Row {
+            key,
+            column: column.clone(),
+        });
+        Ok(())
+    })?;
+    push_all(Block::of(merge_same(rows)?), sink)
+}
+
+/// Pushes the rows of a block.
+pub(crate) fn push_all(block: Block, sink: &mut dyn Sink) -> Result<()> {
+    for mut row in block.rows {
+        sink.push(row.key, &mut row.column)?;
+    }
+    Ok(())
+}
+
+fn date_now(node: &Node, function: crate::functions::FunctionId) -> Block {
+    let value = |time: i64| crate::functions::math::apply(function, (time / 1000) as f64, [0.0; 2]);
+    let column = Column {
+        floats: node.grid.times().map(value).collect(),
+        hists: Vec::new(),
+    };
+    Block::of(vec![Row {
+        key: Key::empty(),
+        column,
+    }])
+}

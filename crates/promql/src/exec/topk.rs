@@ -1,0 +1,239 @@
+//! `topk` and `bottomk`: the series with the largest or smallest values, chosen anew at each step.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use headwater_query::is_present;
+
+use super::aggregate::Grouping;
+use super::block::{Block, Row};
+use super::column::Column;
+use super::{Exec, Result, execution};
+use crate::annotation::Note;
+use crate::plan::{AggregateNode, Node};
+use crate::syntax::ast::AggregateOp;
+
+/// A candidate; the one that is given up first is the greatest.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    value: f64,
+    row: usize,
+    largest: bool,
+}
+
+impl Candidate {
+    /// How good it is: NaN is worse than everything.
+    fn rank(&self, other: &Self) -> Ordering {
+        match (self.value.is_nan(), other.value.is_nan()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => {
+                let order = self.value.total_cmp(&other.value);
+                // Zeros of both signs are equal.
+                let order = if self.value == other.value {
+                    Ordering::Equal
+                } else {
+                    order
+                };
+                if self.largest { order } else { order.reverse() }
+            }
+        }
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Worse ones come first out of the heap; of equals the later one.
+        other.rank(self).then(self.row.cmp(&other.row))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Candidate {}
+
+/// Checks the parameter of `topk`, `bottomk` and `limitk`: how many series at each step, 0 for none.
+pub(super) fn counts(params: &[f64]) -> Result<Option<Vec<usize>>> {
+    let has_nan = params.iter().any(|param| param.is_nan());
+    let largest = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let smallest = params.iter().copied().fold(f64::INFINITY, f64::min);
+    if !has_nan && largest < 1.0 {
+        return Ok(None);
+    }
+    if has_nan {
+        return Err(execution("Parameter value is NaN"));
+    }
+    let shown = headwater_model::number::format_float_go;
+    if smallest <= i64::MIN as f64 {
+        return Err(execution(format!(
+            "Scalar value {} underflows int64",
+            shown(smallest)
+        )));
+    }
+    if largest >= i64::MAX as f64 {
+        return Err(execution(format!(
+            "Scalar value {} overflows int64",
+            shown(largest)
+        )));
+    }
+    Ok(Some(
+        params.iter().map(|param| param.max(0.0) as usize).collect(),
+    ))
+}
+
+/// Chosen steps of rows, in the order of choice.
+pub(super) struct Chosen {
+    columns: Vec<Option<Column>>,
+    order: Vec<usize>,
+    steps: usize,
+}
+
+impl Chosen {
+    pub(super) fn new(rows: usize, steps: usize) -> Self {
+        Self {
+            columns: vec![None; rows],
+            order: Vec::new(),
+            steps,
+        }
+    }
+
+    pub(super) fn choose(&mut self, input: &Block, row: usize, step: usize) {
+        let (order, steps) = (&mut self.order, self.steps);
+        let column = self.columns[row].get_or_insert_with(|| {
+            order.push(row);
+            Column::absent(steps)
+        });
+        column.set(step, input.rows[row].column.at(step));
+    }
+
+    pub(super) fn into_block(mut self, input: Block) -> Block {
+        let mut rows = Vec::with_capacity(self.order.len());
+        for at in self.order {
+            if let Some(column) = self.columns[at].take() {
+                rows.push(Row {
+                    key: input.rows[at].key.clone(),
+                    column,
+                });
+            }
+        }
+        Block::of(rows)
+    }
+}
+
+impl Exec {
+    pub(super) fn topk(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        aggregate: &AggregateNode,
+        param: &Arc<Node>,
+    ) -> Result<Block> {
+        let Some(counts) = counts(&self.scalar(param)?)? else {
+            return Ok(Block::default());
+        };
+        let input = self.block(&aggregate.input)?;
+        let mut grouping = Grouping::new(aggregate);
+        let groups: Vec<usize> = input
+            .rows
+            .iter()
+            .map(|row| grouping.of(&row.key.labels))
+            .collect();
+        if input.rows.iter().any(|row| !row.column.hists.is_empty()) {
+            self.notes
+                .add(Note::HistogramIgnored(aggregate.op.as_str()), node.place);
+        }
+        let mut chosen = Chosen::new(input.rows.len(), node.grid.len());
+        let largest = aggregate.op == AggregateOp::TopK;
+        let mut heaps: Vec<BinaryHeap<Candidate>> = vec![BinaryHeap::new(); grouping.len()];
+        for (step, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            self.check()?;
+            for (row, group) in groups.iter().enumerate() {
+                let value = input.rows[row].column.floats[step];
+                if is_present(value) {
+                    offer(
+                        &mut heaps[*group],
+                        Candidate {
+                            value,
+                            row,
+                            largest,
+                        },
+                        count,
+                    );
+                }
+            }
+            for heap in &mut heaps {
+                let mut best = std::mem::take(heap).into_vec();
+                best.sort_unstable();
+                best.iter()
+                    .for_each(|candidate| chosen.choose(&input, candidate.row, step));
+            }
+        }
+        Ok(chosen.into_block(input))
+    }
+}
+
+fn offer(heap: &mut BinaryHeap<Candidate>, candidate: Candidate, count: usize) {
+    if heap.len() < count {
+        heap.push(candidate);
+    } else if let Some(mut worst) = heap.peek_mut()
+        && candidate.rank(&worst) == Ordering::Greater
+    {
+        *worst = candidate;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best(values: &[f64], count: usize, largest: bool) -> Vec<usize> {
+        let mut heap = BinaryHeap::new();
+        for (row, value) in values.iter().enumerate() {
+            offer(
+                &mut heap,
+                Candidate {
+                    value: *value,
+                    row,
+                    largest,
+                },
+                count,
+            );
+        }
+        let mut best = heap.into_vec();
+        best.sort_unstable();
+        best.iter().map(|candidate| candidate.row).collect()
+    }
+
+    #[test]
+    fn the_best_come_first_and_nan_last() {
+        let values = [1.0, f64::NAN, 3.0, 2.0];
+        assert_eq!(best(&values, 2, true), [2, 3]);
+        assert_eq!(best(&values, 2, false), [0, 3]);
+        assert_eq!(best(&values, 9, true), [2, 3, 0, 1]);
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        assert!(counts(&[0.5]).unwrap().is_none());
+        assert_eq!(counts(&[2.7, -1.0]).unwrap(), Some(vec![2, 0]));
+        assert_eq!(
+            counts(&[f64::INFINITY]).unwrap_err().to_string(),
+            "Scalar value +Inf overflows int64"
+        );
+        assert_eq!(
+            counts(&[f64::NAN]).unwrap_err().to_string(),
+            "Parameter value is NaN"
+        );
+    }
+}

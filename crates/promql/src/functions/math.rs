@@ -1,0 +1,88 @@
+//! Functions of one number: mathematics, trigonometry, dates.
+
+use super::FunctionId;
+use super::date;
+
+/// The function of a float, with its scalar arguments filled in.
+pub(crate) fn apply(function: FunctionId, value: f64, params: [f64; 2]) -> f64 {
+    use FunctionId as F;
+    match function {
+        F::Abs => value.abs(),
+        F::Ceil => value.ceil(),
+        F::Floor => value.floor(),
+        F::Exp => value.exp(),
+        F::Sqrt => value.sqrt(),
+        F::Ln => value.ln(),
+        F::Log2 => value.log2(),
+        F::Log10 => value.log10(),
+        F::Sin => value.sin(),
+        F::Cos => value.cos(),
+        F::Tan => value.tan(),
+        F::Asin => value.asin(),
+        F::Acos => value.acos(),
+        F::Atan => value.atan(),
+        F::Sinh => value.sinh(),
+        F::Cosh => value.cosh(),
+        F::Tanh => value.tanh(),
+        F::Asinh => value.asinh(),
+        F::Acosh => value.acosh(),
+        F::Atanh => value.atanh(),
+        F::Rad => value * std::f64::consts::PI / 180.0,
+        F::Deg => value * 180.0 / std::f64::consts::PI,
+        F::Sgn => sign(value),
+        F::Round => round(value, params[0]),
+        F::Clamp => clamp(value, params[0], params[1]),
+        F::ClampMin => clamp(value, params[0], f64::INFINITY),
+        F::ClampMax => clamp(value, f64::NEG_INFINITY, params[0]),
+        F::DayOfMonth
+        | F::DayOfWeek
+        | F::DayOfYear
+        | F::DaysInMonth
+        | F::Hour
+        | F::Minute
+        | F::Month
+        | F::Year => date::part(function, value),
+        _ => f64::NAN,
+    }
+}
+
+fn sign(value: f64) -> f64 {
+    match value {
+        v if v < 0.0 => -1.0,
+        v if v > 0.0 => 1.0,
+        v => v,
+    }
+}
+
+/// To the nearest multiple; halves go up. Dividing by the inverse loses less.
+fn round(value: f64, nearest: f64) -> f64 {
+    let inverse = 1.0 / nearest;
+    (value * inverse + 0.5).floor() / inverse
+}
+
+/// Go's `Max(min, Min(max, v))`: NaN in any of them gives NaN.
+fn clamp(value: f64, min: f64, max: f64) -> f64 {
+    if value.is_nan() || min.is_nan() || max.is_nan() {
+        return f64::NAN;
+    }
+    value.min(max).max(min)
+}
+
+/// The remainder as Go's `math.Mod` gives it: with the sign of the dividend.
+pub(crate) fn modulo(value: f64, by: f64) -> f64 {
+    value % by
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_and_clamping() {
+        assert_eq!(round(2.5, 1.0), 3.0);
+        assert_eq!(round(-2.5, 1.0), -2.0);
+        assert_eq!(round(52.0, 5.0), 50.0);
+        assert_eq!(clamp(7.0, 0.0, 5.0), 5.0);
+        assert!(clamp(7.0, f64::NAN, 5.0).is_nan());
+    }
+}

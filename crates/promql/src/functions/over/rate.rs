@@ -1,0 +1,387 @@
+//! `rate`, `increase`, `delta`: the change over a range, extrapolated to its ends.
+//!
+//! Source of the method: Prometheus. The change between first and last sample (with counter resets
+//! added back) is stretched to the ends of the range, unless the next sample beyond an end should
+//! have been seen, which is assumed of gaps over 1.1 times the mean distance of samples; then only
+//! half a distance is added. Counters are not stretched below zero.
+
+use headwater_model::{FloatHistogram, Labels, ResetHint, Timestamp};
+
+use super::{Out, OverContext, extended};
+use crate::annotation::{Note, Operation};
+use crate::exec::column::Column;
+use crate::exec::samples::{Ranges, Samples, Span, Window};
+use crate::syntax::ast::Extension;
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slope {
+    Rate,
+    Increase,
+    Delta,
+}
+
+impl Slope {
+    pub(crate) const fn is_counter(self) -> bool {
+        !matches!(self, Self::Delta)
+    }
+}
+
+/// How far samples reach into a range.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// The first sample, or the moment at which a counter is known to have been zero.
+    first: Timestamp,
+    last: Timestamp,
+    /// Mean distance of samples in seconds; 0 if there is only one.
+    distance: f64,
+}
+
+/// What is known of where a counter was zero.
+#[derive(Clone, Copy)]
+enum Zero {
+    Unknown,
+    /// It began at the first sample's start timestamp.
+    Start,
+    /// Going back, it would have been zero after this share of the sampled time.
+    Share(f64),
+}
+
+/// By what the change between first and last sample is multiplied.
+fn stretch(reach: Reach, range_start: Timestamp, range_end: Timestamp, zero: Zero) -> f64 {
+    let seconds = |from: Timestamp, to: Timestamp| (to - from) as f64 / 1000.0;
+    let sampled = seconds(reach.first, reach.last);
+    let threshold = reach.distance * 1.1;
+    let near = |gap: f64| {
+        if gap >= threshold {
+            reach.distance / 2.0
+        } else {
+            gap
+        }
+    };
+    let mut to_start = near(seconds(range_start, reach.first));
+    match zero {
+        Zero::Unknown => {}
+        Zero::Start => to_start = 0.0,
+        Zero::Share(share) if sampled * share < to_start => to_start = sampled * share,
+        Zero::Share(_) => {}
+    }
+    (sampled + to_start + near(seconds(reach.last, range_end))) / sampled
+}
+
+/// Mean distance of samples in seconds.
+fn distance(times: &[Timestamp]) -> f64 {
+    match times {
+        [first, .., last] => (last - first) as f64 / 1000.0 / (times.len() - 1) as f64,
+        _ => 0.0,
+    }
+}
+
+/// Whether start timestamps say that a counter was reset between two samples.
+pub(super) fn start_says_reset(
+    previous_start: Timestamp,
+    previous: Timestamp,
+    start: Timestamp,
+    time: Timestamp,
+) -> bool {
+    if start == 0 || start > time || start < previous {
+        return false;
+    }
+    if start > previous {
+        return true;
+    }
+    // It starts where the previous sample lies: a delta, unless the previous sample does not know
+    // when it started, or claims to have started after itself; then it is a counter whose start is unknown.
+    previous_start != 0 && previous_start < previous
+}
+
+/// The start timestamp of the first sample if it can stand for a sample of value zero in the range.
+fn zero_sample(
+    window: &Window<'_>,
+    times: &[Timestamp],
+    starts: &[Timestamp],
+) -> Option<Timestamp> {
+    let (&start, &first) = (starts.first()?, times.first()?);
+    (start != 0 && start > window.range_start && start < first).then_some(start)
+}
+
+fn note_overlap(
+    window: &Window<'_>,
+    cx: &OverContext<'_>,
+    times: &[Timestamp],
+    starts: &[Timestamp],
+) {
+    // A start that stays the same is that of one counter; one that moves should not lie before the previous sample.
+    let overlaps =
+        |at: usize| starts[at] != 0 && starts[at] < times[at - 1] && starts[at] != starts[at - 1];
+    if (1..starts.len()).any(overlaps) {
+        cx.note(Note::StartOverlap(window.metric()));
+    }
+}
+
+pub(super) fn rate(window: &Window<'_>, cx: &OverContext<'_>, slope: Slope) -> Out {
+    if cx.extension != Extension::None {
+        return extended::rate(window, cx, slope);
+    }
+    if window.is_mixed() {
+        cx.note(Note::MixedFloatsHistograms(window.metric()));
+        return Out::None;
+    }
+    let seconds = cx.window as f64 / 1000.0;
+    if window.hists.is_empty() {
+        return match float_change(window, cx, slope.is_counter()) {
+            Some(change) if slope == Slope::Rate => Out::Float(change / seconds),
+            Some(change) => Out::Float(change),
+            None => Out::None,
+        };
+    }
+    match histogram_change(window, cx, slope.is_counter()) {
+        Some((mut change, factor)) => {
+            change.mul(if slope == Slope::Rate {
+                factor / seconds
+            } else {
+                factor
+            });
+            Out::hist(change)
+        }
+        None => Out::None,
+    }
+}
+
+fn float_change(window: &Window<'_>, cx: &OverContext<'_>, counter: bool) -> Option<f64> {
+    let (times, values, starts) = (window.times, window.values, window.starts);
+    if counter && !starts.is_empty() {
+        note_overlap(window, cx, times, starts);
+    }
+    let zero_start = if counter {
+        zero_sample(window, times, starts)
+    } else {
+        None
+    };
+    let count = values.len() + usize::from(zero_start.is_some());
+    if count < 2 {
+        return None;
+    }
+    let last = values.len() - 1;
+    let mut change = values[last] - values[0];
+    if counter {
+        for at in 1..values.len() {
+            let by_start = !starts.is_empty()
+                && start_says_reset(starts[at - 1], times[at - 1], starts[at], times[at]);
+            if values[at] < values[at - 1] || by_start {
+                change += values[at - 1];
+            }
+        }
+    }
+    let mut reach = Reach {
+        first: times[0],
+        last: times[last],
+        distance: distance(times),
+    };
+    let known = counter && change > 0.0 && values[0] >= 0.0;
+    let mut zero = if known {
+        Zero::Share(values[0] / change)
+    } else {
+        Zero::Unknown
+    };
+    if let Some(start) = zero_start {
+        change += values[0];
+        (reach.first, zero) = (start, Zero::Start);
+    }
+    Some(change * stretch(reach, window.range_start, window.range_end, zero))
+}
+
+fn histogram_change(
+    window: &Window<'_>,
+    cx: &OverContext<'_>,
+    counter: bool,
+) -> Option<(FloatHistogram, f64)> {
+    let (times, hists, starts) = (window.hist_times, window.hists, window.hist_starts);
+    if counter && !starts.is_empty() {
+        note_overlap(window, cx, times, starts);
+    }
+    let zero_start = if counter {
+        zero_sample(window, times, starts)
+    } else {
+        None
+    };
+    let count = hists.len() + usize::from(zero_start.is_some());
+    if count < 2 {
+        return None;
+    }
+    let mut change = histogram_difference(window, cx, counter)?;
+    let last = hists.len() - 1;
+    let mut reach = Reach {
+        first: times[0],
+        last: times[last],
+        distance: distance(times),
+    };
+    let known = counter && change.count > 0.0 && hists[0].count >= 0.0;
+    let mut zero = if known {
+        Zero::Share(hists[0].count / change.count)
+    } else {
+        Zero::Unknown
+    };
+    if let Some(start) = zero_start {
+        change.add(&hists[0]).ok()?;
+        change.reset_hint = ResetHint::Gauge;
+        (reach.first, zero) = (start, Zero::Start);
+    }
+    let factor = stretch(reach, window.range_start, window.range_end, zero);
+    Some((change, factor))
+}
+
+/// The difference of last and first histogram with resets added back.
+fn histogram_difference(
+    window: &Window<'_>,
+    cx: &OverContext<'_>,
+    counter: bool,
+) -> Option<FloatHistogram> {
+    let (hists, starts, times) = (window.hists, window.hist_starts, window.hist_times);
+    let mixed = || {
+        cx.note(Note::MixedExponentialCustom(window.metric()));
+        None
+    };
+    let is_gauge = |at: usize| hists[at].reset_hint == ResetHint::Gauge;
+    let last = hists.len() - 1;
+    if counter && (0..hists.len()).any(is_gauge) {
+        cx.note(Note::NativeNotCounter(window.metric()));
+    }
+    let reset_at = |at: usize, previous: &FloatHistogram| {
+        let by_start = !starts.is_empty()
+            && start_says_reset(starts[at - 1], times[at - 1], starts[at], times[at]);
+        by_start || hists[at].detect_reset(previous)
+    };
+    // If the second histogram begins anew, the layout of the first does not matter.
+    let mut first = hists[0].clone();
+    if counter && hists.len() > 1 && reset_at(1, &hists[0]) {
+        let empty = FloatHistogram {
+            schema: hists[1].schema,
+            custom_values: hists[1].custom_values.clone(),
+            ..FloatHistogram::default()
+        };
+        first = std::sync::Arc::new(empty);
+    }
+    let custom = first.uses_custom_buckets();
+    let looked_at = if counter {
+        1..hists.len()
+    } else {
+        last..hists.len()
+    };
+    if hists[looked_at]
+        .iter()
+        .any(|hist| hist.uses_custom_buckets() != custom)
+    {
+        return mixed();
+    }
+    let middle = if counter {
+        &hists[1.min(last)..last]
+    } else {
+        &[]
+    };
+    let schema = middle
+        .iter()
+        .map(|hist| hist.schema)
+        .fold(hists[last].schema.min(first.schema), i32::min);
+    let mut change = hists[last].to_schema(schema);
+    match change.sub(&first) {
+        Ok(combined) if combined.bounds_reconciled => {
+            cx.note(Note::BoundsReconciled(Operation::Subtraction))
+        }
+        Ok(_) => {}
+        Err(_) => return mixed(),
+    }
+    if counter {
+        let mut previous = first;
+        for at in 1..hists.len() {
+            if reset_at(at, &previous) {
+                match change.add(&previous) {
+                    Ok(combined) if combined.bounds_reconciled => {
+                        cx.note(Note::BoundsReconciled(Operation::Addition));
+                    }
+                    Ok(_) => {}
+                    Err(_) => return mixed(),
+                }
+            }
+            previous = hists[at].clone();
+        }
+    } else if !is_gauge(0) || !is_gauge(last) {
+        cx.note(Note::NativeNotGauge(window.metric()));
+    }
+    change.reset_hint = ResetHint::Gauge;
+    change.compact();
+    Some(change)
+}
+
+/// The whole series at once, for floats without start timestamps: windows are found first, then
+/// computed without looking at the samples between their ends, except where there are resets.
+pub(crate) fn float_rates(samples: &Samples, ranges: &Ranges, slope: Slope, into: &mut Column) {
+    let (times, values) = (&samples.times[..], &samples.values[..]);
+    let resets: Vec<u32> = if slope.is_counter() {
+        let fell = |at: &usize| values[*at] < values[at - 1];
+        (1..values.len()).filter(fell).map(|at| at as u32).collect()
+    } else {
+        Vec::new()
+    };
+    let divisor = if slope == Slope::Rate {
+        ranges.window as f64 / 1000.0
+    } else {
+        1.0
+    };
+    let mut span = Span::default();
+    let mut next_reset = 0;
+    for (step, out) in into.floats.iter_mut().enumerate() {
+        let range_end = ranges.edge(step);
+        let range_start = range_end.saturating_sub(ranges.window);
+        span.advance(times, range_start, range_end);
+        if span.high < span.low + 2 {
+            continue;
+        }
+        let (first, last) = (span.low, span.high - 1);
+        let mut change = values[last] - values[first];
+        while resets
+            .get(next_reset)
+            .is_some_and(|at| *at as usize <= first)
+        {
+            next_reset += 1;
+        }
+        for at in resets[next_reset..]
+            .iter()
+            .take_while(|at| **at as usize <= last)
+        {
+            change += values[*at as usize - 1];
+        }
+        let known = slope.is_counter() && change > 0.0 && values[first] >= 0.0;
+        let zero = if known {
+            Zero::Share(values[first] / change)
+        } else {
+            Zero::Unknown
+        };
+        let reach = Reach {
+            first: times[first],
+            last: times[last],
+            distance: distance(&times[first..=last]),
+        };
+        *out = change * (stretch(reach, range_start, range_end, zero) / divisor);
+    }
+}
+
+/// Whether the name of a metric says that it is a counter; checked for `rate` and `increase`.
+pub(crate) fn note_if_not_counter(labels: &Labels, cx: &OverContext<'_>, typed: bool) {
+    let Some(metric) = labels.metric_name() else {
+        return;
+    };
+    if typed {
+        let found = labels.get("__type__").unwrap_or("");
+        if !matches!(found, "counter" | "histogram") {
+            cx.note(Note::NotCounterType { metric, found });
+        }
+        return;
+    }
+    if !["_total", "_sum", "_count", "_bucket"]
+        .iter()
+        .any(|suffix| metric.ends_with(suffix))
+    {
+        cx.note(Note::NotCounter(metric));
+    }
+}

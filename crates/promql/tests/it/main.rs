@@ -1,0 +1,6 @@
+//! Tests of the crate from outside.
+
+mod corpora;
+mod parse;
+#[cfg(feature = "corpus")]
+mod promqltest;
