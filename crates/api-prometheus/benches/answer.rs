@@ -86,13 +86,11 @@ fn answers(criterion: &mut Criterion) {
         .expect("a runtime");
     let mut group = criterion.benchmark_group("range_answer");
     group.throughput(Throughput::Elements((SERIES * POINTS) as u64));
-    let cases: [(&str, fn(usize, usize) -> f64); 2] = [
-        ("whole", |at, step| (at * 1_000_003 + step * 17) as f64),
-        ("fractions", |at, step| (at + step + 1) as f64 / 7.3),
-    ];
-    for (name, value) in cases {
+    let whole = matrix(|at, step| (at * 1_000_003 + step * 17) as f64);
+    let fractions = matrix(|at, step| (at + step + 1) as f64 / 7.3);
+    for (name, matrix) in [("whole", whole), ("fractions", fractions)] {
         let mut parts = Parts::new(Arc::new(Process));
-        parts.engine = Some(Arc::new(Ready(matrix(value))));
+        parts.engine = Some(Arc::new(Ready(matrix)));
         let router = router(parts);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

@@ -16,7 +16,7 @@ pub use error::{ApiError, ErrorType};
 pub use form::{MAX_FORM_BYTES, MAX_PARAMETERS};
 pub use parts::{
     Admin, BlockCompaction, BlockParent, BlockStats, BlockView, BuildInfo, Dropped, Features,
-    HeadStats, Health, Late, Lifecycle, NameCount, NoScraping, NoTsdb, Notification, Parts, Phase,
+    HeadStats, Health, Lifecycle, NameCount, NoScraping, NoTsdb, Notification, Parts, Phase,
     RuntimeInfo, Scraping, Server, Settings, TargetMetadata, TargetView, TsdbStats, TsdbView,
     WalReplay,
 };

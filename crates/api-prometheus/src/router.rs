@@ -13,11 +13,14 @@ use crate::routes::{
 use crate::serve::cors::cors;
 use crate::serve::gate::ready_only;
 use crate::serve::methods::Methods;
-use crate::serve::observe::{Observer, observe};
+use crate::serve::observe::observe;
 use crate::serve::plain::not_found;
 use crate::state::Api;
 
 /// All routes of the server, under the prefix that the settings name.
+///
+/// A program may make several routers from clones of the same parts, as one for the time of its
+/// start and one for later: they count requests together.
 pub fn router(parts: Parts) -> Router {
     let settings = parts.settings.clone();
     let api = Api::new(parts);
@@ -30,7 +33,7 @@ pub fn router(parts: Parts) -> Router {
         "" => routes,
         prefix => pages::redirects_to(prefix).nest(prefix, routes),
     };
-    let observer = Observer::new(&api.parts.registry, &settings.route_prefix);
+    let observer = api.parts.observer().clone();
     routes
         .layer(from_fn_with_state(observer, observe))
         .fallback(not_found)

@@ -1,13 +1,12 @@
 //! What the API is built from: plain parts, each behind a small trait, most of them optional.
 
 mod admin;
-mod late;
 mod scraping;
 mod server;
 mod settings;
 mod tsdb;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use headwater_env::{Clock, SystemClock};
 use headwater_exposition::Registry;
@@ -15,8 +14,9 @@ use headwater_promql::ParseOptions;
 use headwater_query::Evaluate;
 use headwater_storage::{LabelQueries, Select, SelectExemplars};
 
+use crate::serve::observe::Observer;
+
 pub use admin::{Admin, Lifecycle};
-pub use late::Late;
 pub use scraping::{Dropped, Health, NoScraping, Scraping, TargetMetadata, TargetView};
 pub use server::{BuildInfo, Features, Notification, Phase, RuntimeInfo, Server};
 pub use settings::Settings;
@@ -56,6 +56,8 @@ pub struct Parts {
     pub admin: Option<Arc<dyn Admin>>,
     /// Reload and quit; `None` unless the operator asked for them.
     pub lifecycle: Option<Arc<dyn Lifecycle>>,
+    /// Shared by clones: a second router counts on with the metrics of the first.
+    observer: Arc<OnceLock<Observer>>,
 }
 
 impl Parts {
@@ -75,6 +77,14 @@ impl Parts {
             tsdb: None,
             admin: None,
             lifecycle: None,
+            observer: Arc::default(),
         }
+    }
+
+    /// What counts requests; registered with the first router.
+    pub(crate) fn observer(&self) -> &Observer {
+        let prefix = &self.settings.route_prefix;
+        self.observer
+            .get_or_init(|| Observer::new(&self.registry, prefix))
     }
 }

@@ -18,7 +18,10 @@ pub trait Scraping: Send + Sync {
     fn config(&self, pool: &str) -> Option<String>;
 
     /// The rules that the targets of one pool go through; `None` if there is no such pool.
-    fn relabelling(&self, pool: &str) -> Option<Rules>;
+    fn relabelling(&self, pool: &str) -> Option<Rules> {
+        let _ = pool;
+        None
+    }
 
     /// What the targets of one pool say about their metrics.
     fn metadata(&self, pool: &str) -> Vec<TargetMetadata>;
@@ -108,10 +111,6 @@ impl Scraping for NoScraping {
     }
 
     fn config(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn relabelling(&self, _: &str) -> Option<Rules> {
         None
     }
 

@@ -232,15 +232,18 @@ async fn quitting_twice_asks_once() {
 
 #[tokio::test]
 async fn requests_are_counted_by_route() {
-    let router = router(full(Phase::Ready));
+    let parts = full(Phase::Ready);
+    let router = router(parts.clone());
     get(&router, "/api/v1/label/job/values").await;
     get(&router, "/api/v1/query?query=(").await;
     get(&router, "/no/such/path").await;
+    let router = self::router(parts);
+    get(&router, "/api/v1/query?query=(").await;
     let metrics = text(get(&router, "/metrics").await).await;
     for line in [
         "prometheus_http_requests_total{handler=\"/api/v1/label/:name/values\",code=\"200\"} 1\n",
-        "prometheus_http_requests_total{handler=\"/api/v1/query\",code=\"400\"} 1\n",
-        "prometheus_http_request_duration_seconds_count{handler=\"/api/v1/query\"} 1\n",
+        "prometheus_http_requests_total{handler=\"/api/v1/query\",code=\"400\"} 2\n",
+        "prometheus_http_request_duration_seconds_count{handler=\"/api/v1/query\"} 2\n",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
