@@ -5,7 +5,7 @@ use headwater_model::{HistogramRef, SeriesColumns, Timestamp};
 
 use super::{
     Appender, Cut, EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, Kind,
-    XorAppender,
+    Xor2Appender, XorAppender,
 };
 
 /// Samples of a float chunk. Source: Prometheus, `tsdb/head.go`, `storage/series.go`.
@@ -15,25 +15,64 @@ pub const HISTOGRAM_CHUNK_BYTES: usize = 1024;
 /// Samples that a histogram chunk has before its size counts.
 pub const HISTOGRAMS_PER_CHUNK_MIN: usize = 10;
 
-/// Encodes all samples of a series, in the order of their times, without start timestamps.
+/// What may be written beside what every Prometheus since 2.55 reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EncodeOptions {
+    /// Write floats as XOR2, with their start timestamps if they have any. Prometheus 3.11 and
+    /// later reads it. Otherwise XOR is written, which has no start timestamps.
+    pub xor2: bool,
+    /// Write histograms with start timestamps if they have any. Prometheus 3.14 reads them,
+    /// later versions perhaps not.
+    pub histogram_starts: bool,
+}
+
+impl EncodeOptions {
+    /// Whether to write floats as XOR2.
+    #[must_use]
+    pub const fn xor2(mut self, xor2: bool) -> Self {
+        self.xor2 = xor2;
+        self
+    }
+
+    /// Whether to write the start timestamps of histograms.
+    #[must_use]
+    pub const fn histogram_starts(mut self, histogram_starts: bool) -> Self {
+        self.histogram_starts = histogram_starts;
+        self
+    }
+}
+
+/// Encodes all samples of a series with [`EncodeOptions::default`]; see [`encode_columns_with`].
+pub fn encode_columns(columns: &SeriesColumns) -> Vec<EncodedChunk> {
+    encode_columns_with(columns, EncodeOptions::default())
+}
+
+/// Encodes all samples of a series, in the order of their times.
 ///
 /// Chunks end after [`FLOATS_PER_CHUNK`] floats, or at [`HISTOGRAM_CHUNK_BYTES`] if they have at
 /// least [`HISTOGRAMS_PER_CHUNK_MIN`] histograms; where the kind of sample changes; and where
 /// histograms cannot share a chunk (see [`Appender`]).
-pub fn encode_columns(columns: &SeriesColumns) -> Vec<EncodedChunk> {
+pub fn encode_columns_with(columns: &SeriesColumns, options: EncodeOptions) -> Vec<EncodedChunk> {
     let SeriesColumns { floats, histograms } = columns;
-    let mut chunks = Chunks::default();
+    let mut chunks = Chunks {
+        options,
+        done: Vec::new(),
+        growing: None,
+    };
     let (mut float, mut histogram) = (0, 0);
     loop {
         let next_float = floats.times.get(float).copied();
         let next_histogram = histograms.times().get(histogram).copied();
         match (next_float, next_histogram) {
             (Some(time), other) if other.is_none_or(|other| time <= other) => {
-                chunks.push_float(time, floats.values[float]);
+                let start = floats.starts.get(float).copied().unwrap_or(0);
+                chunks.push_float(time, floats.values[float], start);
                 float += 1;
             }
             (_, Some(time)) => {
-                chunks.push_histogram(time, histograms.get(histogram));
+                let start = histograms.start(histogram);
+                chunks.push_histogram(time, histograms.get(histogram), start);
                 histogram += 1;
             }
             _ => return chunks.finish(),
@@ -42,22 +81,44 @@ pub fn encode_columns(columns: &SeriesColumns) -> Vec<EncodedChunk> {
 }
 
 /// Finished chunks and the one that grows.
-#[derive(Default)]
 struct Chunks {
+    options: EncodeOptions,
     done: Vec<EncodedChunk>,
     growing: Option<(Timestamp, Growing)>,
 }
 
 enum Growing {
-    Floats(XorAppender),
+    Xor(XorAppender),
+    Xor2(Box<Xor2Appender>),
     Integer(Box<HistogramAppender>),
     Float(Box<FloatHistogramAppender>),
 }
 
 impl Growing {
+    fn new_floats(options: EncodeOptions) -> Self {
+        if options.xor2 {
+            Self::Xor2(Box::default())
+        } else {
+            Self::Xor(XorAppender::new())
+        }
+    }
+
+    /// Appends a float if this is a chunk of floats with room.
+    fn append_float(&mut self, time: Timestamp, value: f64, start: Timestamp) -> bool {
+        match self {
+            Self::Xor(it) if it.count() < FLOATS_PER_CHUNK => it.append(time, value),
+            Self::Xor2(it) if it.count() < FLOATS_PER_CHUNK => {
+                it.append_with_start(time, value, start);
+            }
+            _ => return false,
+        }
+        true
+    }
+
     fn finish(&self) -> (Encoding, Timestamp, Bytes) {
         match self {
-            Self::Floats(it) => (Encoding::Xor, it.last_time(), it.to_bytes()),
+            Self::Xor(it) => (Encoding::Xor, it.last_time(), it.to_bytes()),
+            Self::Xor2(it) => (Encoding::Xor2, it.last_time(), it.to_bytes()),
             Self::Integer(it) => (it.encoding(), it.last_time(), it.to_bytes()),
             Self::Float(it) => (it.encoding(), it.last_time(), it.to_bytes()),
         }
@@ -65,27 +126,26 @@ impl Growing {
 }
 
 impl Chunks {
-    fn push_float(&mut self, time: Timestamp, value: f64) {
-        match &mut self.growing {
-            Some((_, Growing::Floats(appender))) if appender.count() < FLOATS_PER_CHUNK => {
-                appender.append(time, value);
-            }
-            _ => {
-                let mut appender = XorAppender::new();
-                appender.append(time, value);
-                self.begin(time, Growing::Floats(appender));
-            }
+    fn push_float(&mut self, time: Timestamp, value: f64, start: Timestamp) {
+        if let Some((_, growing)) = &mut self.growing
+            && growing.append_float(time, value, start)
+        {
+            return;
         }
+        let mut next = Growing::new_floats(self.options);
+        next.append_float(time, value, start);
+        self.begin(time, next);
     }
 
-    fn push_histogram(&mut self, time: Timestamp, histogram: HistogramRef<'_>) {
+    fn push_histogram(&mut self, time: Timestamp, histogram: HistogramRef<'_>, start: Timestamp) {
+        let start = Some(start).filter(|_| self.options.histogram_starts);
         match histogram {
             HistogramRef::Integer(histogram) => {
                 let appender = match &mut self.growing {
                     Some((_, Growing::Integer(appender))) => Some(&mut **appender),
                     _ => None,
                 };
-                if let Some(next) = append(appender, time, histogram) {
+                if let Some(next) = append(appender, time, histogram, start) {
                     self.begin(time, Growing::Integer(Box::new(next)));
                 }
             }
@@ -94,7 +154,7 @@ impl Chunks {
                     Some((_, Growing::Float(appender))) => Some(&mut **appender),
                     _ => None,
                 };
-                if let Some(next) = append(appender, time, histogram) {
+                if let Some(next) = append(appender, time, histogram, start) {
                     self.begin(time, Growing::Float(Box::new(next)));
                 }
             }
@@ -103,39 +163,46 @@ impl Chunks {
 
     fn begin(&mut self, time: Timestamp, next: Growing) {
         let before = self.growing.replace((time, next));
-        self.done.extend(before.map(|(min_time, chunk)| {
-            let (encoding, max_time, data) = chunk.finish();
-            EncodedChunk {
-                encoding,
-                min_time,
-                max_time,
-                data,
-            }
-        }));
+        self.done.extend(before.map(encoded));
     }
 
     fn finish(mut self) -> Vec<EncodedChunk> {
-        self.begin(0, Growing::Floats(XorAppender::new()));
+        self.done.extend(self.growing.map(encoded));
         self.done
     }
 }
 
+fn encoded((min_time, chunk): (Timestamp, Growing)) -> EncodedChunk {
+    let (encoding, max_time, data) = chunk.finish();
+    EncodedChunk {
+        encoding,
+        min_time,
+        max_time,
+        data,
+    }
+}
+
 /// Appends a histogram, or answers the chunk that has to follow, with the histogram in it.
+/// `start` is `None` if starts are not written.
 fn append<K: Kind>(
     appender: Option<&mut Appender<K>>,
     time: Timestamp,
     histogram: &K::Histogram,
+    start: Option<Timestamp>,
 ) -> Option<Appender<K>> {
     let cut = match appender {
         None => None,
         Some(appender) if is_full(appender) => Some(appender.cut_before(histogram)),
-        Some(appender) => match appender.append(time, histogram) {
+        Some(appender) => match appender.append_with_start(time, histogram, start.unwrap_or(0)) {
             Ok(()) => return None,
             Err(cut) => Some(cut),
         },
     };
     let mut next = cut.map_or_else(Appender::new, Appender::after);
-    let first: Result<(), Cut> = next.append(time, histogram);
+    if start.is_some() {
+        next = next.with_starts();
+    }
+    let first: Result<(), Cut> = next.append_with_start(time, histogram, start.unwrap_or(0));
     debug_assert!(first.is_ok(), "an empty chunk takes any histogram");
     Some(next)
 }
@@ -221,6 +288,38 @@ mod tests {
             decode_all(&chunks).histograms.times(),
             columns.histograms.times()
         );
+    }
+
+    #[test]
+    fn start_timestamps_are_kept_on_demand() {
+        let mut columns = SeriesColumns::default();
+        for time in 1..20 {
+            columns.floats.push_with_start(time, 1.0, time / 7);
+            columns
+                .histograms
+                .push_integer(time + 100, histogram(time as u64), 3);
+        }
+        let plain = encode_columns(&columns);
+        assert_eq!(
+            plain
+                .iter()
+                .map(|it| it.encoding.number())
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
+        assert!(decode_all(&plain).floats.starts.is_empty());
+        let options = EncodeOptions::default().xor2(true).histogram_starts(true);
+        let with_starts = encode_columns_with(&columns, options);
+        assert_eq!(
+            with_starts
+                .iter()
+                .map(|it| it.encoding.number())
+                .collect::<Vec<_>>(),
+            [4, 5]
+        );
+        let back = decode_all(&with_starts);
+        assert_eq!(back.floats, columns.floats);
+        assert!((0..back.histograms.len()).all(|at| back.histograms.start(at) == 3));
     }
 
     #[test]

@@ -20,7 +20,10 @@ use crate::error::{Cause, DecodeError};
 
 pub use crate::error::ChunkError;
 
-pub use cut::{FLOATS_PER_CHUNK, HISTOGRAM_CHUNK_BYTES, HISTOGRAMS_PER_CHUNK_MIN, encode_columns};
+pub use cut::{
+    EncodeOptions, FLOATS_PER_CHUNK, HISTOGRAM_CHUNK_BYTES, HISTOGRAMS_PER_CHUNK_MIN,
+    encode_columns, encode_columns_with,
+};
 pub use histogram::{Appender, Cut, Float, Integer, Kind};
 pub use xor::XorAppender;
 pub use xor2::Xor2Appender;

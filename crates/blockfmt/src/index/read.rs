@@ -202,3 +202,104 @@ impl<'a> Iterator for LabelValues<'a> {
         self.entries.next().map(|entry| entry.value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::{put_be32, put_be64, put_text, put_uvarint, put_varint};
+
+    /// Length, body, checksum; answers the offset of the length.
+    fn put_section(file: &mut Vec<u8>, body: &[u8]) -> u64 {
+        let offset = file.len() as u64;
+        put_be32(file, body.len() as u32);
+        file.extend(body);
+        put_be32(file, crc32c::crc32c(body));
+        offset
+    }
+
+    /// An index of version 1, by hand: `{a="x"}` with one chunk and `{a="y"}` with none. Series
+    /// are not aligned, symbols are named by their offsets, the postings table is in disorder.
+    fn version_1() -> Vec<u8> {
+        let mut file = MAGIC.to_be_bytes().to_vec();
+        file.push(VERSION_1);
+        let symbols = put_section(&mut file, b"\0\0\0\x03\x01a\x01x\x01y");
+        // Behind the header, the length and the number.
+        let symbol = |at: u64| HEADER as u64 + 8 + 2 * at;
+        let mut series = Vec::new();
+        for (value, chunks) in [(1, 1), (2, 0)] {
+            let mut body = vec![1];
+            put_uvarint(&mut body, symbol(0));
+            put_uvarint(&mut body, symbol(value));
+            body.push(chunks);
+            if chunks > 0 {
+                put_varint(&mut body, -7);
+                put_uvarint(&mut body, 10);
+                put_uvarint(&mut body, 8);
+            }
+            series.push(file.len() as u32);
+            put_uvarint(&mut file, body.len() as u64);
+            file.extend(&body);
+            put_be32(&mut file, crc32c::crc32c(&body));
+        }
+        let mut postings = |series: &[u32]| {
+            let mut body = (series.len() as u32).to_be_bytes().to_vec();
+            body.extend(series.iter().flat_map(|it| it.to_be_bytes()));
+            put_section(&mut file, &body)
+        };
+        let (x, y, all) = (
+            postings(&series[..1]),
+            postings(&series[1..]),
+            postings(&series),
+        );
+        let mut table = 3u32.to_be_bytes().to_vec();
+        for (name, value, offset) in [("a", "y", y), ("", "", all), ("a", "x", x)] {
+            table.push(2);
+            put_text(&mut table, name);
+            put_text(&mut table, value);
+            put_uvarint(&mut table, offset);
+        }
+        let table = put_section(&mut file, &table);
+        let start = file.len();
+        for offset in [symbols, 0, 0, 0, x, table] {
+            put_be64(&mut file, offset);
+        }
+        let sum = crc32c::crc32c(&file[start..]);
+        put_be32(&mut file, sum);
+        file
+    }
+
+    #[test]
+    fn version_1_is_read() {
+        let index = Index::open(version_1()).unwrap();
+        assert_eq!(index.version(), 1);
+        assert_eq!(index.label_names().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(index.label_values("a").collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(
+            index.label_values_from("a", "xx").collect::<Vec<_>>(),
+            ["y"]
+        );
+        let (mut labels, mut chunks) = (Vec::new(), Vec::new());
+        let mut read = Vec::new();
+        for reference in index.all_postings().unwrap() {
+            index
+                .series(reference)
+                .unwrap()
+                .read_into(&mut labels, &mut chunks)
+                .unwrap();
+            read.push((labels[0], chunks.len()));
+        }
+        assert_eq!(read, [(("a", "x"), 1), (("a", "y"), 0)]);
+        assert_eq!(
+            index.postings("a", "y").unwrap().get(0),
+            index.all_postings().unwrap().get(1)
+        );
+    }
+
+    #[test]
+    fn version_1_with_foreign_symbols_is_damaged() {
+        let index = Index::open(version_1()).unwrap();
+        for outside in [0, 12, 19, u32::MAX] {
+            assert!(index.symbol(outside).is_err(), "{outside}");
+        }
+    }
+}

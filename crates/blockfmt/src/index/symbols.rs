@@ -68,7 +68,8 @@ impl SymbolOffsets {
     }
 
     fn get_at<'a>(&self, file: &'a [u8], offset: usize) -> Result<&'a str, DecodeError> {
-        if !(self.start..self.end).contains(&offset) {
+        // The body begins with the number of symbols.
+        if !(self.start + 4..self.end).contains(&offset) {
             return Err(DecodeError::invalid(
                 PART,
                 self.start,
