@@ -23,11 +23,6 @@ pub(crate) fn register(funcs: &mut Funcs) {
     funcs.add("urlquery", any, |args| {
         Ok(Value::from(url_query(&joined(args))))
     });
-    funcs.add(
-        "call",
-        Signature::variadic(&[Kind::Any], Kind::Any),
-        |args| Err(format!("non-function of type {}", args[0].type_name())),
-    );
 }
 
 fn len(value: &Value) -> CallResult {

@@ -312,8 +312,13 @@ impl<'t> Walker<'t, '_> {
             }
             Word::Chain(base, names) => {
                 self.place = Place::Arg(first);
-                let value = Dot::Value(self.argument(dot, base)?);
-                return self.fields(dot, names, &value, cmd, last);
+                let value = self.argument(dot, base)?;
+                // A parenthesis that yields nothing has every field, and all
+                // of them are nothing.
+                if matches!(value, Value::Nil) {
+                    return Ok(value);
+                }
+                return self.fields(dot, names, &Dot::Value(value), cmd, last);
             }
             Word::Function(function) => {
                 self.place = Place::Arg(first);
@@ -441,9 +446,12 @@ impl<'t> Walker<'t, '_> {
             Word::Function(function) => self.call(dot, function, None, &[], None),
             Word::Pipe(pipe) => self.pipeline(dot, pipe),
             Word::Chain(base, names) => {
-                let value = Dot::Value(self.argument(dot, base)?);
+                let value = self.argument(dot, base)?;
                 self.place = Place::Arg(arg);
-                self.path(names, &value)
+                match value {
+                    Value::Nil => Ok(value),
+                    value => self.path(names, &Dot::Value(value)),
+                }
             }
         }
     }
@@ -491,6 +499,11 @@ impl<'t> Walker<'t, '_> {
         let answer = match &function.entry.action {
             Action::Call(body) => body(&values),
             Action::Data => self.exec.data.call(function.name(), &values),
+            Action::Invoke => Err(format!(
+                "non-function {} of type {}",
+                args.first().map(Arg::to_string).unwrap_or_default(),
+                values[0].type_name()
+            )),
             Action::And | Action::Or => Ok(values.pop().unwrap_or_default()),
         };
         match answer {
@@ -577,7 +590,7 @@ fn decided(action: &Action, value: &Value) -> bool {
     match action {
         Action::And => !value.truth(),
         Action::Or => value.truth(),
-        Action::Call(_) | Action::Data => false,
+        Action::Call(_) | Action::Data | Action::Invoke => false,
     }
 }
 

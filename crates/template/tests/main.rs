@@ -44,6 +44,7 @@ fn data() -> Value {
         ("none", Value::list([])),
         ("labels", Value::string_map([("a", "x"), ("b", "y")])),
         ("clock", Value::object(Clock(5))),
+        ("nested", Value::map([("k", Value::Int(1))])),
     ])
 }
 
