@@ -35,13 +35,14 @@ pub(crate) struct Scrape<'a> {
 
 /// What the `scrape_*` series tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+#[non_exhaustive]
+pub struct Counts {
     /// Samples in the body.
-    pub(crate) scraped: usize,
+    pub scraped: usize,
     /// Samples after relabelling.
-    pub(crate) kept: usize,
+    pub kept: usize,
     /// Series that were not there in the last scrape.
-    pub(crate) new_series: usize,
+    pub new_series: usize,
 }
 
 /// The memory of one target's scrapes.
