@@ -21,6 +21,7 @@ use super::ServerSettings;
 use super::auth::Gate;
 use super::body::{Body, bounded, boxed};
 use super::cors::Cors;
+use super::idle::{Activity, Counted, Noted};
 use super::listen::{Io, Peer};
 use super::web::{Loaded, Web};
 
@@ -102,16 +103,23 @@ pub(super) async fn serve(
             }
         }
     };
+    let activity = Activity::new();
     let service = hyper::service::service_fn(|request: Request<Incoming>| {
-        let (shared, peer) = (shared.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(shared.answer(request, peer).await) }
+        let (shared, peer, answering) = (shared.clone(), peer.clone(), activity.answering());
+        async move {
+            let response = shared.answer(request, peer).await;
+            Ok::<_, Infallible>(response.map(|body| Counted::new(body, answering)))
+        }
     });
-    let connection = shared
-        .http
-        .serve_connection_with_upgrades(TokioIo::new(io), service);
+    let io = TokioIo::new(Noted {
+        io,
+        activity: activity.clone(),
+    });
+    let connection = shared.http.serve_connection_with_upgrades(io, service);
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
+        () = activity.idle_for(shared.read_timeout) => return,
         () = asked_to_stop(&mut stopped) => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {

@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod connection;
 mod cors;
+mod idle;
 mod listen;
 mod tenant;
 mod tls;

@@ -275,3 +275,50 @@ async fn a_unix_socket_serves_and_is_reached() {
     server.stop().await;
     assert!(!path.exists());
 }
+
+#[tokio::test]
+async fn connections_that_say_nothing_are_closed() {
+    let mut settings = settings();
+    settings.read_timeout = Duration::from_millis(50);
+    let server = start(settings, echo).await;
+    for begin in [
+        "",
+        "GET / HT",
+        "GET / HTTP/1.1\r\nhost: x\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let answer =
+            tokio::time::timeout(Duration::from_secs(10), raw(server.address, begin)).await;
+        assert!(answer.is_ok(), "{begin:?} keeps a connection open");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_the_end() {
+    let server = start(settings(), echo).await;
+    let silent = TcpStream::connect(server.address).await.unwrap();
+    let client = client("");
+    assert_eq!(get(&client, &server.url("/")).await.unwrap().0, 200);
+    tokio::time::timeout(Duration::from_secs(10), server.stop())
+        .await
+        .unwrap();
+    drop((silent, client));
+}
+
+#[tokio::test]
+async fn a_long_answer_is_not_idling() {
+    let mut settings = settings();
+    settings.read_timeout = Duration::from_millis(20);
+    let slow = |_| async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Response::new("late".to_owned())
+    };
+    let server = start(settings, slow).await;
+    assert_eq!(
+        get(&client(""), &server.url("/")).await.unwrap(),
+        (200, "late".to_owned())
+    );
+    server.stop().await;
+}
