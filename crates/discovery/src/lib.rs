@@ -20,5 +20,4 @@ pub use provider::{Provider, Running, Updates};
 #[cfg(feature = "file")]
 pub use providers::FileProvider;
 pub use providers::StaticProvider;
-#[cfg(any(feature = "http", feature = "dns"))]
 pub use providers::{Refresh, Refreshed};

@@ -69,6 +69,7 @@ impl Manager {
                 tasks: JoinSet::new(),
                 next_id: 0,
                 providers: HashMap::new(),
+                found: HashMap::new(),
                 sets: BTreeMap::new(),
             },
         };
@@ -165,7 +166,9 @@ struct State {
     updates: mpsc::Sender<Update>,
     tasks: JoinSet<()>,
     next_id: u64,
-    providers: HashMap<Mechanism, Found>,
+    /// The running provider of each mechanism.
+    providers: HashMap<Mechanism, u64>,
+    found: HashMap<u64, Found>,
     /// The mechanisms of each set.
     sets: BTreeMap<String, Vec<Mechanism>>,
 }
@@ -173,7 +176,6 @@ struct State {
 /// A running provider and its groups by source.
 #[derive(Debug)]
 struct Found {
-    id: u64,
     task: AbortHandle,
     groups: BTreeMap<String, Arc<TargetGroup>>,
 }
@@ -202,10 +204,13 @@ impl State {
 
     fn end_unwanted(&mut self) {
         let wanted: std::collections::HashSet<_> = self.sets.values().flatten().collect();
-        self.providers.retain(|mechanism, found| {
+        let Self {
+            providers, found, ..
+        } = self;
+        providers.retain(|mechanism, id| {
             let stays = wanted.contains(mechanism);
-            if !stays {
-                found.task.abort();
+            if !stays && let Some(gone) = found.remove(id) {
+                gone.task.abort();
             }
             stays
         });
@@ -226,12 +231,14 @@ impl State {
                     self.next_id += 1;
                     let updates = Updates::new(self.next_id, self.updates.clone());
                     let task = self.tasks.spawn(provider.run(updates));
-                    let found = Found {
-                        id: self.next_id,
-                        task,
-                        groups: BTreeMap::new(),
-                    };
-                    self.providers.insert(mechanism.clone(), found);
+                    self.found.insert(
+                        self.next_id,
+                        Found {
+                            task,
+                            groups: BTreeMap::new(),
+                        },
+                    );
+                    self.providers.insert(mechanism.clone(), self.next_id);
                 }
                 Err(error) => {
                     failed += 1;
@@ -247,11 +254,7 @@ impl State {
     fn take(&mut self, provider: u64, groups: Vec<TargetGroup>) -> bool {
         self.metrics.received_updates.with(&[&self.name]).inc();
         // A provider that has ended may have sent before it did.
-        let Some(found) = self
-            .providers
-            .values_mut()
-            .find(|found| found.id == provider)
-        else {
+        let Some(found) = self.found.get_mut(&provider) else {
             return false;
         };
         let mut changed = false;
@@ -275,9 +278,10 @@ impl State {
     fn target_sets(&self) -> TargetSets {
         let mut sets = TargetSets::new();
         for (set, mechanisms) in &self.sets {
-            let found = mechanisms
+            let ids = mechanisms
                 .iter()
                 .filter_map(|mechanism| self.providers.get(mechanism));
+            let found = ids.filter_map(|id| self.found.get(id));
             let groups: Vec<_> = found
                 .flat_map(|found| found.groups.values().cloned())
                 .collect();

@@ -126,3 +126,121 @@ fn target(name: &str, data: &RData, port: u16) -> Option<Labels> {
     labels.push((ADDRESS, address));
     Some(Labels::from_pairs(labels))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use headwater_exposition::registry::Registry;
+    use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+    use hickory_resolver::net::runtime::TokioRuntimeProvider;
+    use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
+    use hickory_resolver::proto::rr::rdata::{A, MX, SRV};
+    use hickory_resolver::proto::rr::{Name, Record};
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn records(asked: &Name, kind: RecordType) -> Option<Vec<RData>> {
+        match (asked.to_ascii().as_str(), kind) {
+            ("db.test.", RecordType::SRV) => Some(vec![
+                RData::SRV(SRV::new(0, 0, 9104, name("one.test."))),
+                RData::SRV(SRV::new(0, 0, 9105, name("two.test."))),
+            ]),
+            ("db.test.", RecordType::A) => Some(vec![RData::A(A::new(10, 1, 2, 3))]),
+            ("db.test.", RecordType::MX) => Some(vec![RData::MX(MX::new(1, name("mail.test.")))]),
+            ("empty.test.", _) => Some(Vec::new()),
+            _ => None,
+        }
+    }
+
+    /// A name server that knows `db.test.` and `empty.test.`, and is broken for anything else.
+    async fn serve(socket: UdpSocket) {
+        let mut buffer = [0; 1500];
+        loop {
+            let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
+            let question = Message::from_vec(&buffer[..len]).unwrap();
+            let query = question.queries[0].clone();
+            let mut answer =
+                Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
+            answer.add_query(query.clone());
+            match records(query.name(), query.query_type()) {
+                None => answer.metadata.response_code = ResponseCode::ServFail,
+                Some(all) => {
+                    for data in all {
+                        answer.add_answer(Record::from_rdata(query.name().clone(), 60, data));
+                    }
+                }
+            }
+            socket
+                .send_to(&answer.to_vec().unwrap(), from)
+                .await
+                .unwrap();
+        }
+    }
+
+    async fn look_up(kind: RecordType, names: &[&str]) -> (Refreshed, Metrics) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address: SocketAddr = socket.local_addr().unwrap();
+        tokio::spawn(serve(socket));
+        let mut server = NameServerConfig::udp(address.ip());
+        server.connections[0].port = address.port();
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        builder.options_mut().attempts = 1;
+        let metrics = Metrics::new(&Registry::new());
+        let mut state = DnsSd {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            kind,
+            port: 80,
+            resolver: builder.build().unwrap(),
+            metrics: metrics.clone(),
+        };
+        (state.refresh().await, metrics)
+    }
+
+    fn addresses(group: &TargetGroup) -> Vec<&str> {
+        group
+            .targets
+            .iter()
+            .map(|target| target.get(ADDRESS).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn service_records_hold_host_and_port() {
+        let groups = look_up(RecordType::SRV, &["db.test."]).await.0.unwrap();
+        assert_eq!(addresses(&groups[0]), ["one.test:9104", "two.test:9105"]);
+        let target = &groups[0].targets[0];
+        assert_eq!(target.get("__meta_dns_name"), Some("db.test."));
+        assert_eq!(
+            target.get("__meta_dns_srv_record_target"),
+            Some("one.test.")
+        );
+        assert_eq!(target.get("__meta_dns_srv_record_port"), Some("9104"));
+    }
+
+    #[tokio::test]
+    async fn other_records_take_the_port_of_the_settings() {
+        let groups = look_up(RecordType::A, &["db.test."]).await.0.unwrap();
+        assert_eq!(addresses(&groups[0]), ["10.1.2.3:80"]);
+        let groups = look_up(RecordType::MX, &["db.test."]).await.0.unwrap();
+        assert_eq!(addresses(&groups[0]), ["mail.test:80"]);
+    }
+
+    #[tokio::test]
+    async fn no_records_are_no_targets_and_no_answer_is_no_change() {
+        let (found, metrics) = look_up(RecordType::A, &["empty.test.", "broken.test."]).await;
+        let groups = found.unwrap();
+        assert_eq!(groups.len(), 1);
+        assert!(groups[0].targets.is_empty() && groups[0].source == "empty.test.");
+        assert!((metrics.dns_failures.get() - 1.0).abs() < f64::EPSILON);
+        let (failed, _) = look_up(RecordType::A, &["broken.test."]).await;
+        assert!(failed.unwrap_err().starts_with("broken.test.: "));
+    }
+}

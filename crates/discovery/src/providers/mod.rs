@@ -6,7 +6,6 @@ mod dns;
 mod file;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(any(feature = "http", feature = "dns"))]
 mod refresh;
 mod r#static;
 
@@ -16,6 +15,5 @@ pub(crate) use dns::dns_provider;
 pub use file::FileProvider;
 #[cfg(feature = "http")]
 pub(crate) use http::http_provider;
-#[cfg(any(feature = "http", feature = "dns"))]
 pub use refresh::{Refresh, Refreshed};
 pub use r#static::StaticProvider;
