@@ -74,15 +74,15 @@ async fn run(
     if detail == Some(StatsDetail::PerStep) {
         request.stats = StatsLevel::PerStep;
     }
-    // One more than asked for, to know whether something was left out.
-    request.limit = limit.saturating_add(usize::from(limit > 0));
+    request.limit = limit;
     request.cancel = CancelToken::with_deadline(Instant::now() + timeout);
     let guard = CancelOnDrop(request.cancel.clone());
     let engine = api.engine()?;
     let evaluated = engine.evaluate(request).await;
     drop(guard);
     let mut answer = evaluated.map_err(|error| ApiError::from(error).in_parameter("query"))?;
-    if truncate(&mut answer, limit) {
+    // An engine that stops early says so itself.
+    if truncate(&mut answer, limit) && !answer.warnings.iter().any(|known| known == TRUNCATED) {
         answer.warnings.push(TRUNCATED.to_owned());
     }
     answer.warnings.extend(remark);
