@@ -20,15 +20,18 @@ pub(super) fn stored_hint(
     if histogram.count < previous.count {
         return ResetHint::Reset;
     }
-    if histogram.schema != previous.schema || histogram.zero_threshold != previous.zero_threshold {
+    // Another layout needs another chunk, which does not know.
+    let same_layout = histogram.schema == previous.schema
+        && histogram.zero_threshold == previous.zero_threshold
+        && histogram.custom_values == previous.custom_values;
+    if !same_layout {
         return ResetHint::Unknown;
     }
     let unhinted = FloatHistogram {
         reset_hint: ResetHint::Unknown,
         ..histogram.clone()
     };
-    let other_bounds = histogram.custom_values != previous.custom_values;
-    if other_bounds || unhinted.detect_reset(previous) {
+    if unhinted.detect_reset(previous) {
         ResetHint::Reset
     } else {
         ResetHint::NotReset

@@ -21,6 +21,7 @@ struct Parts {
 impl Parts {
     fn build(mut self) -> FloatHistogram {
         self.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        self.buckets.dedup_by(|b, a| a.0 == b.0);
         let count = self
             .count
             .or(self.buckets.last().map(|(_, count)| *count))

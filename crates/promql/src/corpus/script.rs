@@ -159,6 +159,8 @@ fn load(head: &str, lines: &[&str]) -> Result<Load, String> {
             .filter(|(of, _)| *of == labels)
             .map(|(_, starts)| starts)
             .unwrap_or_default();
+        // Of several lines for one series the last one counts.
+        load.series.retain(|known: &LoadedSeries| known.labels != labels);
         load.series.push(LoadedSeries {
             labels,
             values: parse_values(rest)?,

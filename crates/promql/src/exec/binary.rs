@@ -205,11 +205,8 @@ impl Join<'_> {
 
     /// Series whose partner is missing at some steps meet the fill value there.
     fn fills(&mut self, number: usize, group: &Group) -> Result<()> {
-        let (for_one, for_many) = if self.swapped {
-            (self.matching.fill_left, self.matching.fill_right)
-        } else {
-            (self.matching.fill_right, self.matching.fill_left)
-        };
+        // As in Prometheus, "left" is the "many" side here, also under group_right.
+        let (for_one, for_many) = (self.matching.fill_right, self.matching.fill_left);
         if let Some(fill) = for_one {
             let stand_in = self.stand_in(&group.one, &self.one, fill);
             for &many in &group.many {

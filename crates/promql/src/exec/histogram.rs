@@ -39,7 +39,6 @@ impl Exec {
             quantiles,
             label,
             input,
-            first_place,
         } = &node.kind
         else {
             return Ok(Block::default());
@@ -53,7 +52,6 @@ impl Exec {
             measures.push(Quantile {
                 exec: self,
                 values,
-                first_place: *first_place,
                 input_place: input.place,
             });
         }
@@ -84,7 +82,6 @@ impl Exec {
             lower,
             upper,
             input,
-            first_place,
         } = &node.kind
         else {
             return Ok(Block::default());
@@ -93,7 +90,7 @@ impl Exec {
             exec: self,
             lower: self.scalar(lower)?,
             upper: self.scalar(upper)?,
-            place: *first_place,
+            place: input.place,
         };
         let block = self.block(input)?;
         let families = self.families(&block, input.place);
@@ -233,7 +230,6 @@ fn quantile_text(value: f64) -> String {
 struct Quantile<'a> {
     exec: &'a Exec,
     values: Arc<[f64]>,
-    first_place: PosRange,
     input_place: PosRange,
 }
 
@@ -246,7 +242,7 @@ impl Measure for Quantile<'_> {
             } else {
                 Note::SkewedQuantile(metric)
             };
-            self.exec.notes.add(note, self.first_place);
+            self.exec.notes.add(note, self.input_place);
         }
         found.value
     }

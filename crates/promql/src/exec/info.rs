@@ -35,13 +35,16 @@ impl Exec {
         self.instant(
             node,
             select,
-            Part::Time,
+            Part::TimeOfFloat,
             cursor,
             &mut |key: Key, column: &mut Column| {
-                infos.push(Row {
-                    key,
-                    column: column.clone(),
-                });
+                if !column.hists.is_empty() {
+                    let labels = &key.labels;
+                    return Err(execution(format!(
+                        "this should be an info metric, with float samples: {labels}"
+                    )));
+                }
+                infos.push(Row { key, column: column.clone() });
                 Ok(())
             },
         )?;

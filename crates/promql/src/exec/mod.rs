@@ -24,6 +24,7 @@ pub(crate) mod samples;
 mod scalar;
 mod select;
 mod set;
+mod smoothed;
 mod sort;
 mod stream;
 mod topk;

@@ -6,7 +6,7 @@ use headwater_model::{SeriesColumns, Timestamp, is_stale_nan};
 
 use super::column::{Column, Hist, Key};
 use super::samples::gallop;
-use super::{Cursor, Exec, Result, Sink, execution};
+use super::{Cursor, Exec, Result, Sink, smoothed};
 use crate::plan::{Node, Part, SelectPlan};
 use crate::syntax::ast::Extension;
 
@@ -45,7 +45,8 @@ impl Exec {
             )?;
             column.reset(node.grid.len());
             if plan.extension == Extension::Smoothed {
-                smoothed(&raw, node, plan, self.settings.lookback, &mut column)?;
+                let series = smoothed::Series { columns: &columns, hists: &hists, labels: &labels };
+                smoothed::fill(self, &series, node, plan, &mut column);
             } else {
                 newest(&raw, node, plan, self.settings.lookback, part, &mut column);
             }
@@ -116,7 +117,7 @@ fn newest(
                     continue;
                 };
                 match part {
-                    Part::Value => into.hists.push((step as u32, found.clone())),
+                    Part::Value | Part::TimeOfFloat => into.hists.push((step as u32, found.clone())),
                     part => {
                         into.floats[step] =
                             part_of(part, 0.0, time, raw.columns.histograms.start(hist - 1))
@@ -135,84 +136,7 @@ fn start(starts: &[Timestamp], at: usize) -> Timestamp {
 fn part_of(part: Part, value: f64, time: Timestamp, start: Timestamp) -> f64 {
     match part {
         Part::Value => value,
-        Part::Time => time as f64 / 1000.0,
+        Part::Time | Part::TimeOfFloat => time as f64 / 1000.0,
         Part::Start => start as f64 / 1000.0,
     }
-}
-
-/// At each step the value on the line between the samples around it, within the look-back on both
-/// sides; the newest sample if there is none after it.
-fn smoothed(
-    raw: &Raw<'_>,
-    node: &Node,
-    plan: &SelectPlan,
-    lookback: i64,
-    into: &mut Column,
-) -> Result<()> {
-    let floats = &raw.columns.floats;
-    let kept: Vec<(Timestamp, f64)> = floats
-        .times
-        .iter()
-        .copied()
-        .zip(floats.values.iter().copied())
-        .filter(|(_, value)| !is_stale_nan(*value))
-        .collect();
-    let hists: Vec<(Timestamp, &Hist)> = raw
-        .columns
-        .histograms
-        .times()
-        .iter()
-        .zip(raw.hists)
-        .filter_map(|(time, hist)| Some((*time, hist.as_ref()?)))
-        .collect();
-    if !hists.is_empty() && !kept.is_empty() {
-        return Err(execution(
-            "smoothed and anchored modifiers do not work with a mix of floats and histograms",
-        ));
-    }
-    for step in 0..node.grid.len() {
-        let now = plan.at.unwrap_or_else(|| node.grid.time(step)) - plan.offset;
-        let near = |time: Timestamp| time > now - lookback && time <= now + lookback;
-        if hists.is_empty() {
-            let after = kept.partition_point(|(time, _)| *time < now);
-            let next = kept.get(after).copied().filter(|(time, _)| near(*time));
-            let before = after
-                .checked_sub(1)
-                .map(|at| kept[at])
-                .filter(|(time, _)| near(*time));
-            into.floats[step] = match (before, next) {
-                (_, Some((time, value))) if time == now => value,
-                (Some((t1, v1)), Some((t2, v2))) => {
-                    v1 + (v2 - v1) * (now - t1) as f64 / (t2 - t1) as f64
-                }
-                (Some((_, value)), None) => value,
-                _ => continue,
-            };
-            continue;
-        }
-        let after = hists.partition_point(|(time, _)| *time < now);
-        let next = hists.get(after).copied().filter(|(time, _)| near(*time));
-        let before = after
-            .checked_sub(1)
-            .map(|at| hists[at])
-            .filter(|(time, _)| near(*time));
-        match (before, next) {
-            (_, Some((time, hist))) if time == now => into.hists.push((step as u32, hist.clone())),
-            (Some((t1, h1)), Some((t2, h2))) => {
-                let mut rise = (**h2).clone();
-                if rise.sub(h1).is_err() {
-                    continue;
-                }
-                rise.mul((now - t1) as f64 / (t2 - t1) as f64);
-                let mut value = (**h1).clone();
-                if value.add(&rise).is_ok() {
-                    value.compact();
-                    into.set_hist(step, value);
-                }
-            }
-            (Some((_, hist)), None) => into.hists.push((step as u32, hist.clone())),
-            _ => {}
-        }
-    }
-    Ok(())
 }

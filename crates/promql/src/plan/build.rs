@@ -350,7 +350,7 @@ impl Builder {
             (F::LabelReplace, [arg, destination, replacement, source, pattern]) => {
                 Kind::LabelReplace {
                     input: self.node(arg, grid)?,
-                    destination: text(destination),
+                    destination: label_name(destination),
                     replacement: text(replacement),
                     source: text(source),
                     pattern: text(pattern),
@@ -358,7 +358,7 @@ impl Builder {
             }
             (F::LabelJoin, [arg, destination, separator, sources @ ..]) => Kind::LabelJoin {
                 input: self.node(arg, grid)?,
-                destination: text(destination),
+                destination: label_name(destination),
                 separator: text(separator),
                 sources: sources.iter().map(text).collect(),
             },
@@ -366,24 +366,20 @@ impl Builder {
                 quantiles: vec![(self.node(quantile, grid)?, quantile.range())],
                 label: None,
                 input: self.node(input, grid)?,
-                first_place: quantile.range(),
             },
             (F::HistogramQuantiles, [input, label, quantiles @ ..]) => {
                 let mut built = Vec::new();
                 for quantile in quantiles {
                     built.push((self.node(quantile, grid)?, quantile.range()));
                 }
-                let first_place = input.range();
                 let input = self.node(input, grid)?;
                 Kind::HistogramQuantile {
                     quantiles: built,
                     label: Some(text(label)),
                     input,
-                    first_place,
                 }
             }
             (F::HistogramFraction, [lower, upper, input]) => Kind::HistogramFraction {
-                first_place: lower.range(),
                 lower: self.node(lower, grid)?,
                 upper: self.node(upper, grid)?,
                 input: self.node(input, grid)?,
@@ -455,30 +451,24 @@ impl Builder {
             Some(Expr::Vector(selector)) => selector.matchers.clone(),
             _ => Vec::new(),
         };
-        // Without a condition on the name, target_info is meant.
+        let positive = |matcher: &Matcher| matcher.name == METRIC_NAME && !matcher.is_negative();
         if !matchers.iter().any(|matcher| matcher.name == METRIC_NAME) {
             matchers.push(Matcher::equal(METRIC_NAME, "target_info"));
+        } else if !matchers.iter().any(positive) {
+            // What is excluded by name is excluded from what info metrics are called.
+            let named = Matcher::new(MatchOp::Regex, METRIC_NAME, ".+_info");
+            matchers.extend(named);
         }
         let base_node = self.node(base, grid)?;
-        let (offset, at) = first_selector(base).map_or((0, None), |first| {
-            (
-                duration::any(&first.offset, &self.times).unwrap_or(0),
-                self.at(first.at),
-            )
-        });
+        let (at, offset) = self.reference(base).unwrap_or((None, 0));
         let edge = |time: Timestamp| at.unwrap_or(time).saturating_sub(offset);
-        let start = edge(grid.first())
-            .saturating_sub(self.times.lookback)
-            .saturating_add(1);
+        let start = edge(grid.first()).saturating_sub(self.times.lookback).saturating_add(1);
         self.selects.push(SelectPlan {
-            range: TimeRange::new(
-                start.min(grid.first() - self.times.lookback + 1),
-                grid.last(),
-            ),
+            range: TimeRange::new(start, edge(grid.last())),
             name: fixed_name(&matchers),
             matchers: matchers.clone(),
-            at: None,
-            offset: 0,
+            at,
+            offset,
             window: 0,
             extension: Extension::None,
             function: Some("info"),
@@ -490,6 +480,40 @@ impl Builder {
             matchers,
         })
     }
+
+    /// The moment that the first selector of an expression looks at: `@` and offset, those of the
+    /// subqueries around it included.
+    fn reference(&self, expr: &Expr) -> Option<(Option<Timestamp>, i64)> {
+        let (at, offset, inner) = match expr.unwrapped() {
+            Expr::Vector(selector) => (selector.at, &selector.offset, None),
+            Expr::Matrix(matrix) => (matrix.selector.at, &matrix.selector.offset, None),
+            Expr::Subquery(subquery) => (subquery.at, &subquery.offset, Some(&subquery.expr)),
+            expr => {
+                let mut found = None;
+                expr.children(&mut |child| {
+                    if found.is_none() {
+                        found = self.reference(child);
+                    }
+                });
+                return found;
+            }
+        };
+        let outer = (self.at(at), duration::any(offset, &self.times).unwrap_or(0));
+        match inner.map(|inner| self.reference(inner)) {
+            None => Some(outer),
+            Some(None) => None,
+            Some(Some((Some(at), offset))) => Some((Some(at), offset)),
+            Some(Some((None, offset))) => Some((outer.0, outer.1 + offset)),
+        }
+    }
+}
+
+/// The name of a label; one that is not UTF-8 becomes empty, which no label's name may be.
+fn label_name(expr: &Expr) -> String {
+    match expr.unwrapped() {
+        Expr::String(text) if text.not_utf8.is_some() => String::new(),
+        expr => text(expr),
+    }
 }
 
 fn text(expr: &Expr) -> String {
@@ -497,20 +521,6 @@ fn text(expr: &Expr) -> String {
         Expr::String(text) => text.value.clone(),
         _ => String::new(),
     }
-}
-
-fn first_selector(expr: &Expr) -> Option<&VectorSelector> {
-    let mut found = None;
-    expr.walk(&mut |node| {
-        if found.is_none() {
-            found = match node {
-                Expr::Vector(selector) => Some(&**selector),
-                Expr::Matrix(matrix) => Some(&matrix.selector),
-                _ => None,
-            };
-        }
-    });
-    found
 }
 
 fn fixed_name(matchers: &[Matcher]) -> Option<String> {

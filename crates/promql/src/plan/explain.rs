@@ -81,7 +81,7 @@ fn write_node(
     if let Kind::Instant { select, part } = &node.kind {
         let what = match part {
             Part::Value => "values",
-            Part::Time => "times",
+            Part::Time | Part::TimeOfFloat => "times",
             Part::Start => "start times",
         };
         return write_select(f, &selects[*select], what, level);

@@ -78,6 +78,8 @@ pub(crate) enum Part {
     Time,
     /// `start_timestamp()` of a selector
     Start,
+    /// The time of a float; a histogram as it is.
+    TimeOfFloat,
 }
 
 /// Where the samples of a range come from.
@@ -173,13 +175,11 @@ pub(crate) enum Kind {
         quantiles: Vec<(Arc<Node>, PosRange)>,
         label: Option<String>,
         input: Arc<Node>,
-        first_place: PosRange,
     },
     HistogramFraction {
         lower: Arc<Node>,
         upper: Arc<Node>,
         input: Arc<Node>,
-        first_place: PosRange,
     },
     Info {
         base: Arc<Node>,

@@ -20,14 +20,14 @@ struct Pair<'a> {
 
 /// Counts the neighbours of which `differ` says so.
 fn count(window: &Window<'_>, cx: &OverContext<'_>, differ: impl Fn(&Pair<'_>) -> bool) -> Out {
-    let mut float = 0;
+    let (mut float, mut hist) = (0, 0);
     if cx.extension == Extension::Anchored {
-        match extended::anchor(window.times, window.range_start) {
-            Some(first) => float = first,
+        match extended::anchors(window) {
+            Some(anchors) => (float, hist) = anchors,
             None => return Out::None,
         }
     }
-    let (mut hist, mut found) = (0, 0u32);
+    let mut found = 0u32;
     let mut before = None;
     let start = |starts: &[i64], at: usize| starts.get(at).copied().unwrap_or(0);
     loop {

@@ -10,17 +10,19 @@ use crate::annotation::{Note, Operation};
 use crate::exec::samples::Window;
 use crate::syntax::ast::Extension;
 
-/// The first sample to look at: the last one at or before the start of the range, if there is one.
-/// `None` if no sample lies in the range.
-pub(super) fn anchor(times: &[Timestamp], range_start: Timestamp) -> Option<usize> {
-    if times.last().is_none_or(|last| *last <= range_start) {
+/// The first float and the first histogram to look at: the newest sample at or before the start of
+/// the range stands on the start, older ones do not count. `None` if no sample lies in the range.
+pub(super) fn anchors(window: &Window<'_>) -> Option<(usize, usize)> {
+    let upto_start = |times: &[Timestamp]| times.partition_point(|time| *time <= window.range_start);
+    let (floats, hists) = (upto_start(window.times), upto_start(window.hist_times));
+    if floats == window.times.len() && hists == window.hist_times.len() {
         return None;
     }
-    Some(
-        times
-            .partition_point(|time| *time <= range_start)
-            .saturating_sub(1),
-    )
+    let float_anchor = floats.checked_sub(1).map(|at| window.times[at]);
+    let hist_anchor = hists.checked_sub(1).map(|at| window.hist_times[at]);
+    let anchor = float_anchor.max(hist_anchor);
+    let with = |count: usize, time: Option<Timestamp>| count - usize::from(time.is_some() && time == anchor);
+    Some((with(floats, float_anchor), with(hists, hist_anchor)))
 }
 
 /// Positions of the samples at both ends.
@@ -32,7 +34,9 @@ fn ends(window: &Window<'_>, times: &[Timestamp], smoothed: bool) -> Option<(usi
     if smoothed {
         last = times[..last].partition_point(|time| *time < window.range_end);
     }
-    (times[last] > window.range_start).then_some((first, last))
+    // Only samples before the range, or only samples after it, say nothing about it.
+    let touches = times[last] > window.range_start && times[first] <= window.range_end;
+    touches.then_some((first, last))
 }
 
 pub(super) fn rate(window: &Window<'_>, cx: &OverContext<'_>, slope: Slope) -> Out {
@@ -149,20 +153,16 @@ fn histograms(
     } else {
         (*hists[last]).clone()
     };
-    let mut change = right.clone();
+    let mut change = right;
     note(change.sub(&left).ok()?, Operation::Subtraction);
     if counter {
-        let from = first + usize::from(times[first] <= window.range_start);
-        let to = last + usize::from(times[last] < window.range_end);
-        let mut previous = &left;
-        for hist in hists.get(from..to).unwrap_or_default() {
-            if hist.detect_reset(previous) {
-                note(change.add(previous).ok()?, Operation::Addition);
+        // A value at the start that was interpolated has taken account of a reset up to the next sample.
+        let interpolated = smoothed && times[first] < window.range_start;
+        let from = first + usize::from(interpolated);
+        for at in from + 1..=last {
+            if hists[at].detect_reset(&hists[at - 1]) {
+                note(change.add(&hists[at - 1]).ok()?, Operation::Addition);
             }
-            previous = hist;
-        }
-        if to <= last && right.count < previous.count {
-            note(change.add(previous).ok()?, Operation::Addition);
         }
     }
     change.reset_hint = ResetHint::Gauge;
@@ -172,12 +172,28 @@ fn histograms(
 
 #[cfg(test)]
 mod tests {
+    use headwater_model::Labels;
+
     use super::*;
 
     #[test]
-    fn the_anchor_lies_at_or_before_the_start() {
-        assert_eq!(anchor(&[0, 10, 20, 30], 15), Some(1));
-        assert_eq!(anchor(&[20, 30], 15), Some(0));
-        assert_eq!(anchor(&[0, 10], 15), None);
+    fn the_newest_sample_before_the_start_is_the_anchor() {
+        let labels = Labels::empty();
+        let window = |times: &'static [i64], hist_times: &'static [i64]| Window {
+            times,
+            values: &[],
+            starts: &[],
+            hist_times,
+            hists: &[],
+            hist_starts: &[],
+            range_start: 15,
+            range_end: 35,
+            now: 35,
+            labels: &labels,
+        };
+        assert_eq!(anchors(&window(&[0, 10, 20, 30], &[])), Some((1, 0)));
+        assert_eq!(anchors(&window(&[0, 20], &[5, 10])), Some((1, 1)));
+        assert_eq!(anchors(&window(&[20, 30], &[])), Some((0, 0)));
+        assert_eq!(anchors(&window(&[0, 10], &[])), None);
     }
 }

@@ -82,6 +82,9 @@ pub(super) fn mad(window: &Window<'_>, cx: &OverContext<'_>) -> Out {
         return Out::None;
     }
     cx.note_ignored(window);
+    if window.values.iter().any(|value| value.is_nan()) {
+        return Out::Float(f64::NAN);
+    }
     let mut values = window.values.to_vec();
     let median = quantile(0.5, &mut values);
     values

@@ -84,7 +84,7 @@ pub(super) fn start_says_reset(
     start: Timestamp,
     time: Timestamp,
 ) -> bool {
-    if start == 0 || start > time || start < previous {
+    if start == 0 || start >= time || start < previous {
         return false;
     }
     if start > previous {

@@ -275,7 +275,7 @@ fn signed(negative: bool, start: u32, mut operand: DurationExpr) -> DurationExpr
 
 fn simplify(expr: DurationExpr) -> Duration {
     match expr.kind {
-        DurationKind::Number(number) => Duration::Fixed((number.value * 1000.0) as i64),
+        DurationKind::Number(number) => Duration::Fixed((number.value * 1000.0).round() as i64),
         _ => Duration::Expr(Box::new(expr)),
     }
 }
