@@ -49,6 +49,8 @@ pub struct JobConfig {
     pub scrape_native_histograms: bool,
     /// Take classic buckets also beside a native histogram.
     pub always_scrape_classic_histograms: bool,
+    /// Make classic histograms into native ones with custom buckets.
+    pub convert_classic_histograms_to_nhcb: bool,
     /// Write timeout, sample limit and body size of each scrape, too.
     pub extra_scrape_metrics: bool,
     /// Rules for targets.
@@ -81,6 +83,7 @@ impl JobConfig {
             keep_dropped_targets: 0,
             scrape_native_histograms: false,
             always_scrape_classic_histograms: false,
+            convert_classic_histograms_to_nhcb: false,
             extra_scrape_metrics: false,
             relabel: Rules::default(),
             metric_relabel: Rules::default(),

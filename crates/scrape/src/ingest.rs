@@ -4,7 +4,7 @@
 //! vector, and the store's batched append; labels are only built for new series.
 
 use headwater_exposition::{Event, Format, Options, Parser, Sample, Value};
-use headwater_model::{Exemplar, LabelsBuilder, Metadata, Timestamp, stale_nan};
+use headwater_model::{Exemplar, Labels, LabelsBuilder, Metadata, Timestamp, stale_nan};
 use headwater_storage::{AppendError, Appender, FloatSample, SampleValue, SeriesRef};
 use parking_lot::RwLock;
 
@@ -14,6 +14,7 @@ use crate::error::ScrapeError;
 use crate::labels;
 use crate::metadata::MetadataCache;
 use crate::metrics::Metrics;
+use crate::nhcb::{Belongs, Gathered};
 use crate::resolution;
 use crate::target::Target;
 
@@ -56,10 +57,28 @@ pub(crate) struct Ingest {
     /// Beside `floats`.
     notes: Vec<Note>,
     exemplars: Vec<Exemplar>,
+    gathered: Gathered,
     counts: Counts,
     refused: Refused,
     over_sample_limit: bool,
     over_bucket_limit: bool,
+}
+
+/// A sample, whether it stands in the body or was made from several lines of it.
+struct Incoming<'a> {
+    /// What the cache knows the series by.
+    bytes: &'a [u8],
+    value: Value<'a>,
+    time: Option<Timestamp>,
+    start: Option<Timestamp>,
+    family: &'a str,
+    labels: LabelsOf<'a>,
+}
+
+/// Where the labels of a new series come from.
+enum LabelsOf<'a> {
+    Body(&'a Sample<'a>),
+    Ready(&'a Labels),
 }
 
 /// What becomes of a sample once it is accepted.
@@ -128,6 +147,9 @@ impl Ingest {
         let mut parser = Parser::new(body, format, options)?;
         while let Some(event) = parser.next_event()? {
             match event {
+                Event::Sample(sample) if scrape.target.convert_classic => {
+                    self.convert(&sample, scrape, appender)?;
+                }
                 Event::Sample(sample) => self.sample(&sample, scrape, appender)?,
                 Event::Type {
                     family,
@@ -147,6 +169,7 @@ impl Ingest {
                 _ => {}
             }
         }
+        self.end_histogram(scrape, appender)?;
         self.flush(appender)?;
         if self.over_sample_limit {
             scrape.metrics.exceeded_sample_limit.inc();
@@ -166,31 +189,120 @@ impl Ingest {
         scrape: &Scrape<'_>,
         appender: &mut dyn Appender,
     ) -> Result<(), ScrapeError> {
+        let Sample {
+            series: bytes,
+            value,
+            time,
+            start,
+            family,
+            ..
+        } = *sample;
+        let labels = LabelsOf::Body(sample);
+        let incoming = Incoming {
+            bytes,
+            value,
+            time,
+            start,
+            family,
+            labels,
+        };
+        let taken = self.incoming(&incoming, scrape, appender)?;
+        if let Some((reference, time)) = taken
+            && sample.has_exemplars()
+        {
+            self.exemplars.clear();
+            sample.exemplars(&mut self.exemplars)?;
+            self.append_exemplars(time, reference, appender)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a sample where classic histograms are made into native ones.
+    fn convert(
+        &mut self,
+        sample: &Sample<'_>,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> Result<(), ScrapeError> {
+        let mut belongs = self.gathered.offer(sample)?;
+        if belongs != Belongs::Here {
+            self.end_histogram(scrape, appender)?;
+        }
+        if belongs == Belongs::Elsewhere {
+            belongs = self.gathered.offer(sample)?;
+        }
+        if belongs == Belongs::Nowhere || scrape.target.classic_beside_native {
+            self.sample(sample, scrape, appender)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the histogram that has been gathered, if there is one.
+    fn end_histogram(
+        &mut self,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> Result<(), ScrapeError> {
+        if !self.gathered.is_active() {
+            return Ok(());
+        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        if let Some(histogram) = gathered.convert() {
+            let key = key_of(&gathered.labels);
+            let family = gathered.labels.metric_name().unwrap_or_default();
+            let labels = LabelsOf::Ready(&gathered.labels);
+            let (value, time, start) = (histogram.value(), gathered.time, gathered.start);
+            let incoming = Incoming {
+                bytes: &key,
+                value,
+                time,
+                start,
+                family,
+                labels,
+            };
+            if let Some((reference, time)) = self.incoming(&incoming, scrape, appender)? {
+                std::mem::swap(&mut self.exemplars, &mut gathered.exemplars);
+                self.append_exemplars(time, reference, appender)?;
+            }
+        }
+        gathered.clear();
+        self.gathered = gathered;
+        Ok(())
+    }
+
+    /// Takes one sample; returns its series and time unless it is left out.
+    #[inline]
+    fn incoming(
+        &mut self,
+        sample: &Incoming<'_>,
+        scrape: &Scrape<'_>,
+        appender: &mut dyn Appender,
+    ) -> Result<Option<(SeriesRef, Timestamp)>, ScrapeError> {
         self.counts.scraped += 1;
         let own_time = sample.time.filter(|_| scrape.job.honor_timestamps);
         let time = own_time.unwrap_or(scrape.time);
-        let (slot, reference, new) = match self.cache.look_up(sample.series) {
-            Lookup::Dropped => return Ok(()),
+        let (slot, reference, new) = match self.cache.look_up(sample.bytes) {
+            Lookup::Dropped => return Ok(None),
             Lookup::Series { again: true, .. } if own_time.is_none() => {
                 self.counts.kept += 1;
                 self.refused.duplicate += 1;
-                return Ok(());
+                return Ok(None);
             }
             Lookup::Series {
                 slot, reference, ..
             } => (slot, reference, false),
             Lookup::Unknown => match self.new_series(sample, scrape, appender)? {
                 Some((slot, reference)) => (slot, reference, true),
-                None => return Ok(()),
+                None => return Ok(None),
             },
         };
         self.counts.kept += 1;
-        if self.exceeds_sample_limit(sample, scrape) {
-            return Ok(());
+        if self.exceeds_sample_limit(sample.value, scrape) {
+            return Ok(None);
         }
         if own_time.is_some() && time > scrape.time.saturating_add(MAX_AHEAD) {
             self.refused.out_of_bounds += 1;
-            return Ok(());
+            return Ok(None);
         }
         let counts_for_staleness = own_time.is_none() || scrape.job.track_timestamps_staleness;
         let note = Note {
@@ -216,17 +328,13 @@ impl Ingest {
             }
             value => self.single(value, time, start, note, reference, scrape, appender)?,
         }
-        if sample.has_exemplars() {
-            self.take_exemplars(sample, time, reference, appender)?;
-        }
-        Ok(())
+        Ok(Some((reference, time)))
     }
 
     /// Counts what the limit counts: everything that is kept, stale markers excepted. Parsing
     /// goes on behind the limit, so that the report tells how many samples there are.
-    fn exceeds_sample_limit(&mut self, sample: &Sample<'_>, scrape: &Scrape<'_>) -> bool {
-        let stale =
-            matches!(sample.value, Value::Float(value) if headwater_model::is_stale_nan(value));
+    fn exceeds_sample_limit(&mut self, value: Value<'_>, scrape: &Scrape<'_>) -> bool {
+        let stale = matches!(value, Value::Float(value) if headwater_model::is_stale_nan(value));
         let limit = scrape.job.limits.samples;
         let over = limit > 0 && self.counts.kept > limit && !stale;
         self.over_sample_limit |= over;
@@ -237,26 +345,29 @@ impl Ingest {
     #[cold]
     fn new_series(
         &mut self,
-        sample: &Sample<'_>,
+        sample: &Incoming<'_>,
         scrape: &Scrape<'_>,
         appender: &mut dyn Appender,
     ) -> Result<Option<(u32, SeriesRef)>, ScrapeError> {
         self.labels.clear();
-        sample.labels(&mut self.labels)?;
+        match sample.labels {
+            LabelsOf::Body(sample) => sample.labels(&mut self.labels)?,
+            LabelsOf::Ready(labels) => self.labels.reset_to(labels),
+        }
         let finished = labels::finish(&mut self.labels, scrape.target.labels(), scrape.job);
         if matches!(finished, Err(ScrapeError::LabelLimit(_))) {
             scrape.metrics.exceeded_label_limits.inc();
         }
         let Some(labels) = finished? else {
-            self.cache.insert_dropped(sample.series);
+            self.cache.insert_dropped(sample.bytes);
             return Ok(None);
         };
         let reference = appender.series(&labels)?;
         if scrape.options.append_metadata {
-            append_metadata(sample, reference, scrape, appender);
+            append_metadata(sample.family, reference, scrape, appender);
         }
         Ok(Some((
-            self.cache.insert(sample.series, reference, labels),
+            self.cache.insert(sample.bytes, reference, labels),
             reference,
         )))
     }
@@ -362,15 +473,13 @@ impl Ingest {
         Ok(())
     }
 
-    fn take_exemplars(
+    /// Appends `self.exemplars`; those without a time get that of their sample.
+    fn append_exemplars(
         &mut self,
-        sample: &Sample<'_>,
         time: Timestamp,
         reference: SeriesRef,
         appender: &mut dyn Appender,
     ) -> Result<(), ScrapeError> {
-        self.exemplars.clear();
-        sample.exemplars(&mut self.exemplars)?;
         // In order of time, so that of several none makes another one late.
         self.exemplars.sort_by_key(|exemplar| exemplar.time);
         for exemplar in &mut self.exemplars {
@@ -482,15 +591,28 @@ fn append_stale(
 
 /// Tells the store type, unit and help of a new series.
 fn append_metadata(
-    sample: &Sample<'_>,
+    family: &str,
     reference: SeriesRef,
     scrape: &Scrape<'_>,
     appender: &mut dyn Appender,
 ) {
-    let metadata: Option<Metadata> = scrape.metadata.read().get(sample.family).cloned();
+    let metadata: Option<Metadata> = scrape.metadata.read().get(family).cloned();
     if let Some(metadata) = metadata
         && let Err(error) = appender.metadata(reference, &metadata)
     {
         tracing::debug!(target = scrape.target.url(), %error, "Error on appending metadata");
     }
+}
+
+/// What the cache knows a series by that no single line of the body stands for. The first byte
+/// begins no series of any format.
+fn key_of(labels: &Labels) -> Vec<u8> {
+    let mut key = vec![0xfd];
+    for (name, value) in labels {
+        for text in [name, value] {
+            key.extend_from_slice(text.as_bytes());
+            key.push(0xff);
+        }
+    }
+    key
 }

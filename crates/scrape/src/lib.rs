@@ -4,7 +4,7 @@
 //!
 //! `config` is what jobs ask for; `target` makes targets of discovered labels; `manager` and
 //! `pool` decide which loops run; `worker` is one loop: `schedule` says when, `fetch` gets the
-//! body, `ingest` turns it into samples with the help of `cache`, `labels` and `resolution`,
+//! body, `ingest` turns it into samples with the help of `cache`, `labels`, `resolution` and `nhcb`,
 //! `report` tells how it went. `bodies` is the same without loops. `metadata` and `status` are for the API.
 
 mod bodies;
@@ -17,6 +17,7 @@ mod labels;
 mod manager;
 mod metadata;
 mod metrics;
+mod nhcb;
 mod pool;
 mod report;
 mod resolution;

@@ -1,6 +1,6 @@
 //! All jobs: settings in, target groups in, samples out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use headwater_env::{Clock, SystemClock};
@@ -23,7 +23,8 @@ use crate::status::{PoolStatus, TargetMetadata};
 use crate::worker::{Stop, Worker};
 
 /// What discovery has found: for each job all its groups. A job without groups has no targets.
-pub type TargetSets = HashMap<String, Vec<TargetGroup>>;
+/// Groups are shared, because most of them stay from one update to the next.
+pub type TargetSets = BTreeMap<String, Vec<Arc<TargetGroup>>>;
 
 /// Scrapes the targets of all jobs. Cloning is cheap and shares them.
 #[derive(Clone)]

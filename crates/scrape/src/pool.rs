@@ -18,7 +18,7 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
     pool: Arc<PoolShared>,
     /// What discovery said last, for reloads.
-    groups: Vec<TargetGroup>,
+    groups: Vec<Arc<TargetGroup>>,
     active: HashMap<u64, Loop>,
     dropped: Vec<Labels>,
     dropped_count: usize,
@@ -62,7 +62,7 @@ impl Pool {
     }
 
     /// Takes what discovery says now: starts and ends loops.
-    pub(crate) fn sync(&mut self, groups: &[TargetGroup], spawn: &mut dyn FnMut(Worker)) {
+    pub(crate) fn sync(&mut self, groups: &[Arc<TargetGroup>], spawn: &mut dyn FnMut(Worker)) {
         self.groups.clear();
         self.groups.extend_from_slice(groups);
         self.resync(spawn);

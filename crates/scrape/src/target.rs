@@ -19,6 +19,7 @@ const INTERVAL: &str = "__scrape_interval__";
 const TIMEOUT: &str = "__scrape_timeout__";
 const NATIVE: &str = "__scrape_native_histograms__";
 const CLASSIC: &str = "__always_scrape_classic_histograms__";
+const CONVERT: &str = "__convert_classic_histograms_to_nhcb__";
 const UNIX_SOCKET: &str = "__unix_socket__";
 
 /// Something to scrape: where, how often, and what to add to its series.
@@ -31,6 +32,7 @@ pub struct Target {
     timeout: Duration,
     pub(crate) native_histograms: bool,
     pub(crate) classic_beside_native: bool,
+    pub(crate) convert_classic: bool,
     identity: u64,
 }
 
@@ -82,7 +84,7 @@ pub fn discovered_labels(group: &Labels, target: &Labels, job: &JobConfig) -> La
         (METRICS_PATH, &job.metrics_path),
         (SCHEME, &job.scheme),
         (CLASSIC, yes_or_no(job.always_scrape_classic_histograms)),
-        ("__convert_classic_histograms_to_nhcb__", "false"),
+        (CONVERT, yes_or_no(job.convert_classic_histograms_to_nhcb)),
         (NATIVE, yes_or_no(job.scrape_native_histograms)),
     ] {
         set_default(&mut labels, name, value);
@@ -136,6 +138,7 @@ pub fn resolve(discovered: &Labels, job: &JobConfig) -> Result<Option<Target>, T
         timeout,
         native_histograms: flag(NATIVE, job.scrape_native_histograms),
         classic_beside_native: flag(CLASSIC, job.always_scrape_classic_histograms),
+        convert_classic: flag(CONVERT, job.convert_classic_histograms_to_nhcb),
         identity: xxh64(&key, 0),
         url,
     }))

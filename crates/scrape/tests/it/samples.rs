@@ -212,6 +212,27 @@ async fn native_histograms_are_stored() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn classic_histograms_become_native_ones() {
+    let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 3\nh_sum 4.5\nh_count 3\na 1\n";
+    let mut converting = job();
+    converting.convert_classic_histograms_to_nhcb = true;
+    let world = World::new(converting.clone(), [text(body), text("a 1\n")]);
+    world.scrapes(2).await;
+    assert_eq!(world.series("h"), ["histogram 3/4.5 stale"]);
+    assert_eq!(
+        world.series("h_count").len() + world.series("h_bucket").len(),
+        0
+    );
+    assert_eq!(world.series("scrape_samples_scraped"), ["2 1"]);
+
+    converting.always_scrape_classic_histograms = true;
+    let world = World::new(converting, [text(body)]);
+    world.scrapes(2).await;
+    assert_eq!(world.series("h"), ["histogram 3/4.5 histogram 3/4.5"]);
+    assert_eq!(world.series("h_count"), ["3 3"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn exemplars_are_stored() {
     let body = "# TYPE a counter\na_total 1 # {id=\"x\"} 0.5\n# EOF\n";
     let world = World::new(job(), [Answer::OpenMetrics(body.to_owned())]);

@@ -158,7 +158,7 @@ impl World {
             targets,
         };
         self.manager
-            .sync(&TargetSets::from([("j".to_owned(), vec![group])]));
+            .sync(&TargetSets::from([("j".to_owned(), vec![Arc::new(group)])]));
     }
 
     /// Lets so many scrapes of each target happen.
@@ -188,18 +188,26 @@ impl World {
             } else {
                 rest.to_string()
             };
-            for value in &columns.floats.values {
-                let value = if is_stale_nan(*value) {
-                    "stale".to_owned()
-                } else {
-                    value.to_string()
-                };
+            let floats = columns
+                .floats
+                .values
+                .iter()
+                .map(|value| match is_stale_nan(*value) {
+                    true => "stale".to_owned(),
+                    false => value.to_string(),
+                });
+            let histograms = (0..columns.histograms.len())
+                .map(|at| columns.histograms.float(at))
+                .map(|h| {
+                    if is_stale_nan(h.sum) {
+                        "stale".to_owned()
+                    } else {
+                        format!("histogram {}/{}", h.count, h.sum)
+                    }
+                });
+            for value in histograms.chain(floats) {
                 line.push_str(if line.is_empty() { "" } else { " " });
                 line.push_str(&value);
-            }
-            for at in 0..columns.histograms.len() {
-                let histogram = columns.histograms.float(at);
-                line.push_str(&format!("histogram {}/{}", histogram.count, histogram.sum));
             }
             lines.push(line);
         }
