@@ -16,4 +16,4 @@ pub use ready::{Readiness, State};
 pub use reload::{ReloadError, Reloader, Reloads, Wish, reload_hook};
 pub use signals::{Signal, Signals};
 #[cfg(feature = "otlp")]
-pub use trace::{TraceError, TraceSettings};
+pub use trace::{TraceError, TraceSettings, TraceTls};

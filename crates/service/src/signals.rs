@@ -101,7 +101,10 @@ mod tests {
         let mut signals = Signals::listen(&[Signal::Hangup, Signal::User1]).unwrap();
         for (name, want) in [("-USR1", Signal::User1), ("-HUP", Signal::Hangup)] {
             let pid = std::process::id().to_string();
-            let sent = std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+            let sent = std::process::Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .unwrap();
             assert!(sent.success());
             assert_eq!(signals.next().await, want);
         }

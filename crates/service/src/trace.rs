@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
 use opentelemetry_otlp::{Compression, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use parking_lot::Mutex;
+use tonic::metadata::MetadataMap;
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::{Registry, reload};
 
@@ -32,12 +35,28 @@ pub struct TraceSettings {
     pub headers: BTreeMap<String, String>,
     /// How long a request may take.
     pub timeout: Duration,
+    /// In the clear. A URL as endpoint says by its scheme whether it is.
+    pub insecure: bool,
+    /// Whom to trust, and what to show.
+    pub tls: TraceTls,
     /// What we call ourselves.
     pub service_name: String,
 }
 
+/// How the endpoint is trusted; everything is PEM text, and what is not set is the system's.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TraceTls {
+    /// Authorities to trust instead of the system's.
+    pub ca: Option<String>,
+    /// Our certificate and the key to it.
+    pub identity: Option<(String, String)>,
+    /// The name the server has to prove, if it is not the host's.
+    pub server_name: Option<String>,
+}
+
 impl TraceSettings {
-    /// All traces to `endpoint`, uncompressed.
+    /// All traces to `endpoint`, uncompressed, encrypted.
     pub fn new(endpoint: impl Into<String>, service_name: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
@@ -45,6 +64,8 @@ impl TraceSettings {
             gzip: false,
             headers: BTreeMap::new(),
             timeout: Duration::from_secs(10),
+            insecure: false,
+            tls: TraceTls::default(),
             service_name: service_name.into(),
         }
     }
@@ -108,39 +129,60 @@ impl Logging {
 }
 
 fn provider(settings: &TraceSettings) -> Result<SdkTracerProvider, TraceError> {
-    let refused = |error: &dyn std::fmt::Display| TraceError::Settings(error.to_string());
-    let endpoint = match settings.endpoint.contains("://") {
-        true => settings.endpoint.clone(),
-        false => format!("http://{}", settings.endpoint),
-    };
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
-        .with_endpoint(endpoint)
-        .with_timeout(settings.timeout);
+        .with_endpoint(settings.url())
+        .with_timeout(settings.timeout)
+        .with_metadata(MetadataMap::from_headers(settings.header_map()?));
     if settings.gzip {
         exporter = exporter.with_compression(Compression::Gzip);
     }
-    let mut headers = http::HeaderMap::new();
-    for (name, value) in &settings.headers {
-        let name: http::HeaderName = name
-            .parse()
-            .map_err(|_| refused(&format!("{name:?} is not a header name")))?;
-        let value = value
-            .parse()
-            .map_err(|_| refused(&format!("header {name} has an invalid value")))?;
-        headers.insert(name, value);
+    if settings.url().starts_with("https") {
+        exporter = exporter.with_tls_config(settings.tls.client());
     }
     let exporter = exporter
-        .with_metadata(tonic::metadata::MetadataMap::from_headers(headers))
         .build()
-        .map_err(|error| refused(&error))?;
-    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
-        settings.sampling_fraction,
-    )));
+        .map_err(|error| TraceError::Settings(error.to_string()))?;
+    let share = Sampler::TraceIdRatioBased(settings.sampling_fraction);
     let service = KeyValue::new("service.name", settings.service_name.clone());
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_sampler(sampler)
+        .with_sampler(Sampler::ParentBased(Box::new(share)))
         .with_resource(Resource::builder().with_attribute(service).build())
         .build())
+}
+
+impl TraceSettings {
+    fn url(&self) -> String {
+        match (self.endpoint.contains("://"), self.insecure) {
+            (true, _) => self.endpoint.clone(),
+            (false, true) => format!("http://{}", self.endpoint),
+            (false, false) => format!("https://{}", self.endpoint),
+        }
+    }
+
+    fn header_map(&self) -> Result<HeaderMap, TraceError> {
+        let pairs = self.headers.iter().map(|(name, value)| {
+            let refused = || TraceError::Settings(format!("header {name:?} cannot be sent"));
+            let parsed_name: HeaderName = name.parse().map_err(|_| refused())?;
+            Ok((parsed_name, value.parse().map_err(|_| refused())?))
+        });
+        pairs.collect()
+    }
+}
+
+impl TraceTls {
+    fn client(&self) -> ClientTlsConfig {
+        let mut client = match &self.ca {
+            Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        if let Some((cert, key)) = &self.identity {
+            client = client.identity(Identity::from_pem(cert, key));
+        }
+        match &self.server_name {
+            Some(name) => client.domain_name(name),
+            None => client,
+        }
+    }
 }
