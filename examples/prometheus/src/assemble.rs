@@ -1,0 +1,392 @@
+//! Builds the parts and joins them. From top to bottom this is the path that a sample takes:
+//! discovery finds targets, the scraper fetches them into the store, the engine reads the store, the
+//! API asks the engine.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::routing::get;
+use headwater_api_prometheus::{Parts, Settings, router};
+use headwater_discovery::{Manager as Discovery, ManagerSettings, Metrics as DiscoveryMetrics};
+use headwater_exposition::{Escaping, Protocol, Registry, content_type};
+use headwater_http::{Server as Listener, ServerSettings};
+use headwater_promql::{Engine, EngineOptions, ParseOptions};
+use headwater_regexp::Regex;
+use headwater_scrape::{ManagerOptions, ScrapeManager, offset_seed};
+use headwater_service::{Actor, Logging, RunGroup, Signal, Signals, State, Stop, reload_hook};
+use headwater_tsdb::Db;
+use headwater_wal::Compression;
+use http::header::CONTENT_TYPE;
+use parking_lot::RwLock;
+
+use crate::Failure;
+use crate::face::Face;
+use crate::flags::Flags;
+use crate::host::Host;
+use crate::metrics::{StoreMetrics, register_process};
+use crate::process::{Process, hostname};
+use crate::reload::{Applier, watch_files};
+use crate::settings::Source;
+use crate::views::{Remote, Scrapes, Store};
+
+/// Runs the server until it is told to stop.
+pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure> {
+    let mut source = Source::choose(&flags);
+    // A mistake in the settings ends the program before anything is started.
+    let config = source.load().map_err(Failure::of_user)?;
+    let (api_settings, engine_options) = (api_settings(&flags)?, engine_options(&flags, &config)?);
+    let process = Arc::new(Process::new(
+        flags.all(),
+        flags.features(),
+        retention_text(&flags),
+    ));
+    let registry = Registry::new();
+    register_process(&registry, process.clone());
+
+    // The sockets are bound first: who comes early is told that the server is starting.
+    let listener = listen(&flags).await?;
+    let address = own_address(&listener);
+    let scheme = if listener.is_tls() { "https" } else { "http" };
+    let prefix = api_settings.route_prefix.clone();
+    let host_router = match &mut source {
+        Source::File(_) => Router::new(),
+        Source::BuiltIn {
+            own_address,
+            prefix: path,
+            scheme: word,
+        } => {
+            *own_address = address.to_string();
+            (*path, *word) = (prefix.clone(), scheme);
+            host_routes(&prefix)
+        }
+    };
+    let config = source.load().map_err(Failure::of_user)?;
+    let mut parts = Parts::new(process.clone());
+    parts.settings = api_settings;
+    parts.registry = registry.clone();
+    parts.syntax = engine_options.parse;
+    let face = Face::new(router(parts.clone()));
+    let (stop_web, web_stopped) = Stop::new();
+    let web = tokio::spawn(listener.serve(face.clone(), web_stopped.wait()));
+    announce(&source, &format!("{scheme}://{address}{prefix}"));
+
+    let mut signals = Signals::listen(&[Signal::Interrupt, Signal::Terminate, Signal::Hangup])
+        .map_err(|error| Failure::of_machine(format!("cannot listen for signals: {error}")))?;
+    let db = open_store(&flags).await?;
+    registry.register(StoreMetrics(db.clone()));
+
+    let (discovery, driver) = Discovery::new(
+        "scrape",
+        &ManagerSettings::default(),
+        &DiscoveryMetrics::new(&registry),
+    );
+    let scrape = ScrapeManager::builder(Arc::new(db.clone()))
+        .options(scrape_options(&flags, &config))
+        .registry(&registry)
+        .build();
+    let engine = Engine::new(Arc::new(db.clone()), engine_options)
+        .map_err(|error| Failure::of_machine(format!("cannot start threads: {error}")))?;
+
+    let (reloader, mut reloads) = reload_hook();
+    let (quit, quit_asked) = Stop::new();
+    let applier = Arc::new(Applier {
+        source: source.clone(),
+        process: process.clone(),
+        scrape: scrape.clone(),
+        discovery: discovery.clone(),
+        job_configs: Arc::new(RwLock::default()),
+        logging,
+    });
+    parts.engine = Some(Arc::new(engine));
+    parts.samples = Some(Arc::new(db.clone()));
+    parts.labels = Some(Arc::new(db.clone()));
+    parts.exemplars = Some(Arc::new(db.clone()));
+    parts.tsdb = Some(Arc::new(Store(db.clone())));
+    parts.scraping = Arc::new(Scrapes {
+        manager: scrape.clone(),
+        configs: applier.job_configs.clone(),
+    });
+    parts.admin = flags
+        .on("web.enable-admin-api")
+        .then(|| Arc::new(Store(db.clone())) as _);
+    let remote = Remote {
+        reloader: reloader.clone(),
+        quit,
+        asked: AtomicBool::new(false),
+    };
+    // Kept here too: the quit of a server without lifecycle requests must not fire when nobody holds it.
+    let remote = Arc::new(remote);
+    parts.lifecycle = flags
+        .on("web.enable-lifecycle")
+        .then(|| remote.clone() as _);
+    face.set(router(parts).merge(host_router));
+
+    let mut group = RunGroup::new();
+    let (ready, hangup) = (process.readiness.clone(), reloader.clone());
+    group.add(Actor::stoppable("signals", async move |stop| {
+        let ended = async {
+            while signals.next().await == Signal::Hangup {
+                hangup.request();
+            }
+        };
+        tokio::select! {
+            () = ended => tracing::info!("stopping because of a signal"),
+            () = quit_asked.wait() => tracing::info!("stopping because of a request"),
+            () = stop.wait() => {}
+        }
+        ready.set(State::Stopping);
+        Ok(())
+    }));
+    group.add(Actor::stoppable("discovery", async move |stop| {
+        tokio::select! { () = driver.run() => {}, () = stop.wait() => {} }
+        Ok(())
+    }));
+    let mut found = discovery.targets();
+    let scraper = scrape.clone();
+    group.add(Actor::new(
+        "scrape",
+        async move {
+            while found.changed().await.is_ok() {
+                let sets = crate::jobs::targets(&found.borrow_and_update().clone());
+                scraper.sync(&sets);
+            }
+            Ok(())
+        },
+        // Returns once every loop has ended, so that the store is closed after the last scrape.
+        async move { scrape.stop().await },
+    ));
+    let (ready, first) = (process.readiness.clone(), applier.clone());
+    group.add(Actor::stoppable("reload", async move |stop| {
+        first.apply(&config).await?;
+        ready.set(State::Ready);
+        tracing::info!("server is ready to receive web requests");
+        let serve_wishes = async {
+            while let Some(wish) = reloads.next().await {
+                wish.done(applier.reload().await);
+            }
+        };
+        tokio::select! { () = serve_wishes => {}, () = stop.wait() => {} }
+        Ok(())
+    }));
+    if flags.on("config.auto-reload") {
+        let every = flags
+            .duration("config.auto-reload-interval")
+            .map_err(Failure::of_user)?;
+        group.add(Actor::stoppable("watch", async move |stop| {
+            tokio::select! { () = watch_files(source, every, reloader) => {}, () = stop.wait() => {} }
+            Ok(())
+        }));
+    }
+    group.add(Actor::new(
+        "web",
+        async move { Ok(web.await?) },
+        async move { stop_web.stop() },
+    ));
+    let ended = group.run().await;
+    drop(remote);
+    close_store(db).await?;
+    ended.map_err(|error| Failure::of_machine(error.to_string()))
+}
+
+/// Says where to look, for people who started the server by hand.
+fn announce(source: &Source, url: &str) {
+    if let Source::BuiltIn { .. } = source {
+        println!("No prometheus.yml here: scraping this server and this machine every 5 seconds.");
+    }
+    println!("Look at {url}");
+}
+
+async fn listen(flags: &Flags) -> Result<Listener, Failure> {
+    let mut settings = ServerSettings::on(flags.texts("web.listen-address"));
+    let file = flags.text("web.config.file");
+    settings.web_config_file = (!file.is_empty()).then(|| PathBuf::from(file));
+    settings.max_connections = flags
+        .number("web.max-connections")
+        .map_err(Failure::of_user)?;
+    settings.read_timeout = flags
+        .duration("web.read-timeout")
+        .map_err(Failure::of_user)?;
+    Listener::bind(settings)
+        .await
+        .map_err(|error| Failure::of_machine(error.to_string()))
+}
+
+/// An address under which this machine reaches the server.
+fn own_address(listener: &Listener) -> SocketAddr {
+    let address = listener
+        .addresses()
+        .first()
+        .copied()
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            SocketAddr::from(([127, 0, 0, 1], v4.port()))
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::from(([127, 0, 0, 1], v6.port()))
+        }
+        other => other,
+    }
+}
+
+/// Metrics of the machine, scraped by the built-in settings.
+fn host_routes(prefix: &str) -> Router {
+    let registry = Registry::new();
+    registry.register(Host);
+    let page = move || {
+        let registry = registry.clone();
+        async move {
+            let body = registry.write(Protocol::PrometheusText0_0_4, Escaping::Underscores);
+            (
+                [(
+                    CONTENT_TYPE,
+                    content_type(Protocol::PrometheusText0_0_4, Escaping::Underscores),
+                )],
+                body,
+            )
+        }
+    };
+    Router::new().route(&format!("{prefix}/host/metrics"), get(page))
+}
+
+async fn open_store(flags: &Flags) -> Result<Db, Failure> {
+    let path = PathBuf::from(flags.text("storage.tsdb.path"));
+    let compression = match (
+        flags.on("storage.tsdb.wal-compression"),
+        flags.text("storage.tsdb.wal-compression-type"),
+    ) {
+        (false, _) => Compression::None,
+        (true, "snappy") => Compression::Snappy,
+        (true, "zstd") => Compression::Zstd,
+        (true, other) => {
+            return Err(Failure::of_user(format!(
+                "flag --storage.tsdb.wal-compression-type: {other:?} is neither snappy nor zstd"
+            )));
+        }
+    };
+    let segment_bytes = flags
+        .bytes("storage.tsdb.wal-segment-size")
+        .map_err(Failure::of_user)?;
+    if !(10 << 20..=256 << 20).contains(&segment_bytes) {
+        return Err(Failure::of_user(
+            "flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB",
+        ));
+    }
+    let builder = Db::builder(&path).configure(|options| {
+        options.segment_bytes = segment_bytes;
+        options.log_compression = compression;
+    });
+    // Replay takes threads of its own and must not hold up those that answer requests.
+    let opened = tokio::task::spawn_blocking(|| builder.open()).await;
+    let opened =
+        opened.map_err(|error| Failure::of_machine(format!("opening the store: {error}")))?;
+    opened.map_err(|error| {
+        Failure::of_machine(format!("opening the store in {}: {error}", path.display()))
+    })
+}
+
+async fn close_store(db: Db) -> Result<(), Failure> {
+    let closed = tokio::task::spawn_blocking(move || db.close()).await;
+    let closed =
+        closed.map_err(|error| Failure::of_machine(format!("closing the store: {error}")))?;
+    closed.map_err(|error| Failure::of_machine(format!("closing the store: {error}")))
+}
+
+fn retention_text(_flags: &Flags) -> String {
+    "15d".to_owned()
+}
+
+fn api_settings(flags: &Flags) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    settings.query_timeout = flags.duration("query.timeout").map_err(Failure::of_user)?;
+    settings.lookback = flags
+        .duration("query.lookback-delta")
+        .map_err(Failure::of_user)?;
+    settings.page_title = flags.text("web.page-title").to_owned();
+    settings.route_prefix = route_prefix(
+        flags.text("web.route-prefix"),
+        flags.text("web.external-url"),
+    );
+    let origin = Regex::anchored(flags.text("web.cors.origin"))
+        .map_err(|error| Failure::of_user(format!("flag --web.cors.origin: {error}")))?;
+    settings.cors_origin = Some(origin);
+    Ok(settings)
+}
+
+/// The prefix that was asked for, or else the path of the external URL; with a slash before it, without one behind.
+fn route_prefix(asked: &str, external_url: &str) -> String {
+    let path_of = |url: &str| {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        rest.split_once('/')
+            .map_or(String::new(), |(_, path)| path.to_owned())
+    };
+    let path = if asked.is_empty() {
+        path_of(external_url)
+    } else {
+        asked.to_owned()
+    };
+    match path.trim_matches('/') {
+        "" => String::new(),
+        path => format!("/{path}"),
+    }
+}
+
+fn engine_options(
+    flags: &Flags,
+    config: &headwater_config::Config,
+) -> Result<EngineOptions, Failure> {
+    let features = flags.features();
+    let on = |name: &str| features.iter().any(|feature| feature == name);
+    let mut parse = ParseOptions::stable();
+    parse.experimental_functions = on("promql-experimental-functions");
+    parse.extended_ranges = on("promql-extended-range-selectors");
+    parse.fill_modifiers = on("promql-binop-fill-modifiers");
+    let mut options = EngineOptions::default();
+    options.lookback = flags
+        .millis("query.lookback-delta")
+        .map_err(Failure::of_user)?;
+    options.timeout = flags.duration("query.timeout").map_err(Failure::of_user)?;
+    options.max_samples = flags
+        .number("query.max-samples")
+        .map_err(Failure::of_user)? as u64;
+    options.max_concurrency = flags
+        .number("query.max-concurrency")
+        .map_err(Failure::of_user)?;
+    options.default_subquery_step = config.global.evaluation_interval.millis();
+    options.delayed_name_removal = on("promql-delayed-name-removal");
+    options.use_start_timestamps = on("use-start-timestamps");
+    options.type_and_unit_labels = on("type-and-unit-labels");
+    options.parse = parse;
+    Ok(options)
+}
+
+fn scrape_options(flags: &Flags, config: &headwater_config::Config) -> ManagerOptions {
+    let features = flags.features();
+    let on = |name: &str| features.iter().any(|feature| feature == name);
+    let mut options = ManagerOptions::default();
+    options.offset_seed = offset_seed(&hostname(), &crate::jobs::external_labels(config));
+    options.append_metadata = on("metadata-wal-records");
+    options.append_start_timestamps = on("st-storage");
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::route_prefix;
+
+    #[test]
+    fn prefixes_come_from_the_flag_or_the_external_url() {
+        for (asked, url, wanted) in [
+            ("", "", ""),
+            ("/", "http://x/y", ""),
+            ("/a/", "", "/a"),
+            ("", "http://host:1/b/c/", "/b/c"),
+            ("", "http://host", ""),
+        ] {
+            assert_eq!(route_prefix(asked, url), wanted, "{asked} {url}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What the parts that know no metrics have to tell, under Prometheus's names.
+
+use std::sync::Arc;
+
+use headwater_exposition::registry::Collect;
+use headwater_exposition::registry::process::ProcessCollector;
+use headwater_exposition::{Metric, MetricFamily, MetricValue, Registry};
+use headwater_model::MetricType::{Counter, Gauge};
+use headwater_service::State;
+use headwater_tsdb::Db;
+
+use crate::process::Process;
+
+/// What is known from the first moment on.
+pub(crate) fn register_process(registry: &Registry, process: Arc<Process>) {
+    registry.register(ProcessCollector);
+    let facts = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("revision", ""),
+        ("branch", ""),
+        ("goversion", "none (Rust)"),
+    ];
+    registry.build_info("prometheus", &facts);
+    let ready = process.clone();
+    registry.gauge_fn(
+        "prometheus_ready",
+        "Whether the server is ready.",
+        move || f64::from(ready.readiness.get() == State::Ready),
+    );
+    let success = process.clone();
+    registry.gauge_fn(
+        "prometheus_config_last_reload_successful",
+        "Whether the last configuration reload attempt was successful.",
+        move || f64::from(success.last_load().0),
+    );
+    registry.gauge_fn(
+        "prometheus_config_last_reload_success_timestamp_seconds",
+        "Timestamp of the last successful configuration reload.",
+        move || process.last_load().1,
+    );
+}
+
+/// The store's counters.
+pub(crate) struct StoreMetrics(pub(crate) Db);
+
+impl Collect for StoreMetrics {
+    fn collect(&self, out: &mut Vec<MetricFamily>) {
+        let Ok(stats) = self.0.stats() else { return };
+        let mut tell = |name: &str, help: &str, kind, value: f64| {
+            out.push(
+                MetricFamily::new(name, help, kind).with(Metric::new(MetricValue::Number(value))),
+            );
+        };
+        tell(
+            "prometheus_tsdb_head_series",
+            "Total number of series in the head block.",
+            Gauge,
+            stats.series as f64,
+        );
+        tell(
+            "prometheus_tsdb_head_series_created_total",
+            "Total number of series created in the head.",
+            Counter,
+            stats.series_created as f64,
+        );
+        tell(
+            "prometheus_tsdb_head_series_removed_total",
+            "Total number of series removed in the head.",
+            Counter,
+            stats.series_removed as f64,
+        );
+        tell(
+            "prometheus_tsdb_head_chunks",
+            "Total number of chunks in the head block.",
+            Gauge,
+            stats.chunks as f64,
+        );
+        tell(
+            "prometheus_tsdb_head_min_time_seconds",
+            "Minimum time bound of the head block.",
+            Gauge,
+            seconds(stats.min_time),
+        );
+        tell(
+            "prometheus_tsdb_head_max_time_seconds",
+            "Maximum timestamp of the head block.",
+            Gauge,
+            seconds(stats.max_time),
+        );
+        tell(
+            "prometheus_tsdb_exemplar_exemplars_appended_total",
+            "Total number of appended exemplars.",
+            Counter,
+            stats.exemplars_appended as f64,
+        );
+        tell(
+            "prometheus_tsdb_out_of_order_samples_total",
+            "Total number of out of order samples ingestion failed attempts.",
+            Counter,
+            stats.out_of_order as f64,
+        );
+        tell(
+            "prometheus_tsdb_out_of_bound_samples_total",
+            "Total number of out of bound samples ingestion failed attempts.",
+            Counter,
+            stats.out_of_bounds as f64,
+        );
+        tell(
+            "prometheus_tsdb_wal_segment_current",
+            "Write log segment index that is currently writing to.",
+            Gauge,
+            stats.log_segment as f64,
+        );
+        tell(
+            "prometheus_tsdb_wal_storage_size_bytes",
+            "Size of the write log directory.",
+            Gauge,
+            stats.log_bytes as f64,
+        );
+        tell(
+            "prometheus_tsdb_blocks_loaded",
+            "Number of currently loaded data blocks.",
+            Gauge,
+            stats.blocks as f64,
+        );
+        tell(
+            "prometheus_tsdb_storage_blocks_bytes",
+            "The number of bytes that are currently used for local storage by all blocks.",
+            Gauge,
+            stats.block_bytes as f64,
+        );
+        tell(
+            "headwater_tsdb_series_refused_total",
+            "New series refused because of the limit on their number.",
+            Counter,
+            stats.series_refused as f64,
+        );
+        let by_type = [
+            ("float", stats.floats_appended),
+            ("histogram", stats.histograms_appended),
+        ];
+        let family = MetricFamily::new(
+            "prometheus_tsdb_head_samples_appended_total",
+            "Total number of appended samples.",
+            Counter,
+        );
+        out.push(by_type.into_iter().fold(family, |family, (kind, count)| {
+            family.with(Metric::new(MetricValue::Number(count as f64)).label("type", kind))
+        }));
+    }
+}
+
+fn seconds(millis: Option<i64>) -> f64 {
+    millis.map_or(0.0, |millis| millis as f64 / 1000.0)
+}

@@ -1,0 +1,220 @@
+//! Scraper and store, as the API wants to see them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headwater_api_prometheus::{
+    Admin, BlockView, Dropped, HeadStats, Health, Lifecycle, NameCount, Scraping, TargetMetadata,
+    TargetView, TsdbStats, TsdbView, WalReplay,
+};
+use headwater_model::duration::format_duration;
+use headwater_model::{Matcher, TimeRange};
+use headwater_scrape::ScrapeManager;
+use headwater_service::{ReloadError, Reloader, Stopper};
+use headwater_storage::{BoxFuture, Delete, Error, ErrorKind, Result};
+use headwater_tsdb::{Db, TopEntry};
+use parking_lot::RwLock;
+
+/// The scraper, with the settings of its jobs as they print.
+pub(crate) struct Scrapes {
+    pub(crate) manager: ScrapeManager,
+    pub(crate) configs: Arc<RwLock<BTreeMap<String, String>>>,
+}
+
+impl Scraping for Scrapes {
+    fn pools(&self) -> Vec<String> {
+        self.manager.jobs()
+    }
+
+    fn active(&self, pool: &str) -> Vec<TargetView> {
+        let status = self
+            .manager
+            .status()
+            .into_iter()
+            .find(|status| status.job == pool);
+        status
+            .into_iter()
+            .flat_map(|status| status.active)
+            .map(view)
+            .collect()
+    }
+
+    fn dropped(&self, pool: &str) -> Dropped {
+        let status = self
+            .manager
+            .status()
+            .into_iter()
+            .find(|status| status.job == pool);
+        status.map_or_else(Dropped::default, |status| Dropped {
+            targets: status.dropped,
+            total: status.dropped_count,
+        })
+    }
+
+    fn config(&self, pool: &str) -> Option<String> {
+        self.configs.read().get(pool).cloned()
+    }
+
+    fn metadata(&self, pool: &str) -> Vec<TargetMetadata> {
+        let status = self
+            .manager
+            .status()
+            .into_iter()
+            .find(|status| status.job == pool);
+        let targets: Vec<_> = status
+            .into_iter()
+            .flat_map(|status| status.active)
+            .map(|target| target.labels)
+            .collect();
+        let mut views: Vec<TargetMetadata> = Vec::with_capacity(targets.len());
+        for entry in self
+            .manager
+            .target_metadata(|labels| targets.contains(labels), None, 0)
+        {
+            let known = views
+                .iter_mut()
+                .rev()
+                .find(|view| view.target == entry.target);
+            match known {
+                Some(view) => view.entries.push((entry.metric, entry.metadata)),
+                None => views.push(TargetMetadata {
+                    target: entry.target,
+                    entries: vec![(entry.metric, entry.metadata)],
+                }),
+            }
+        }
+        views
+    }
+}
+
+fn view(target: headwater_scrape::ActiveTarget) -> TargetView {
+    let millis = |duration: std::time::Duration| {
+        format_duration(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    };
+    TargetView {
+        global_url: global_url(&target.url),
+        url: target.url,
+        discovered: target.discovered_labels,
+        labels: target.labels,
+        last_error: target.status.last_error,
+        last_scrape: target.status.last_scrape_nanos,
+        last_duration: target.status.last_duration.as_secs_f64(),
+        health: match target.status.health {
+            headwater_scrape::Health::Unknown => Health::Unknown,
+            headwater_scrape::Health::Up => Health::Up,
+            headwater_scrape::Health::Down => Health::Down,
+        },
+        interval: millis(target.interval),
+        timeout: millis(target.timeout),
+    }
+}
+
+/// Addresses of this machine make no sense elsewhere; its name does.
+fn global_url(url: &str) -> String {
+    let host = crate::process::hostname();
+    ["//localhost", "//127.0.0.1", "//[::1]"]
+        .into_iter()
+        .find(|local| {
+            url.split_once(local)
+                .is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with([':', '/']))
+        })
+        .filter(|_| !host.is_empty())
+        .map_or_else(
+            || url.to_owned(),
+            |local| url.replacen(local, &format!("//{host}"), 1),
+        )
+}
+
+/// The store, for status pages.
+pub(crate) struct Store(pub(crate) Db);
+
+impl TsdbView for Store {
+    fn stats(&self, limit: usize) -> Result<TsdbStats> {
+        let (stats, cardinality) = (self.0.stats()?, self.0.cardinality(limit));
+        Ok(TsdbStats {
+            head_stats: HeadStats {
+                num_series: stats.series,
+                num_label_pairs: stats.label_pairs,
+                chunk_count: stats.chunks,
+                min_time: stats.min_time.unwrap_or(i64::MAX),
+                max_time: stats.max_time.unwrap_or(i64::MIN),
+            },
+            series_count_by_metric_name: counts(cardinality.series_by_metric),
+            label_value_count_by_label_name: counts(cardinality.values_by_label),
+            memory_in_bytes_by_label_name: counts(cardinality.bytes_by_label),
+            series_count_by_label_value_pair: counts(cardinality.series_by_pair),
+        })
+    }
+
+    fn blocks(&self) -> Result<Vec<BlockView>> {
+        Ok(Vec::new())
+    }
+
+    /// The log is replayed before anybody can ask: all of it.
+    fn replay(&self) -> WalReplay {
+        let segment = self.0.stats().map_or(0, |stats| stats.log_segment);
+        WalReplay {
+            min: 0,
+            max: segment,
+            current: segment,
+        }
+    }
+}
+
+fn counts(entries: Vec<TopEntry>) -> Vec<NameCount> {
+    entries
+        .into_iter()
+        .map(|entry| NameCount {
+            name: entry.name,
+            value: entry.value,
+        })
+        .collect()
+}
+
+impl Delete for Store {
+    fn delete(&self, matchers: Vec<Matcher>, range: TimeRange) -> BoxFuture<'_, Result<()>> {
+        self.0.delete(matchers, range)
+    }
+}
+
+impl Admin for Store {
+    fn clean_tombstones(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Err(not_yet("clean_tombstones"))))
+    }
+
+    fn snapshot(&self, _skip_head: bool) -> BoxFuture<'_, Result<String>> {
+        Box::pin(std::future::ready(Err(not_yet("snapshot"))))
+    }
+}
+
+fn not_yet(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Invalid,
+        format!("{what} is not supported yet; ROADMAP.md says what is"),
+    )
+}
+
+/// Reload and quit over HTTP.
+pub(crate) struct Remote {
+    pub(crate) reloader: Reloader,
+    pub(crate) quit: Stopper,
+    pub(crate) asked: std::sync::atomic::AtomicBool,
+}
+
+impl Lifecycle for Remote {
+    fn reload(&self) -> BoxFuture<'_, std::result::Result<(), String>> {
+        Box::pin(async {
+            match self.reloader.reload().await {
+                Ok(()) => Ok(()),
+                Err(ReloadError::Refused(why)) => Err(why),
+                Err(other) => Err(other.to_string()),
+            }
+        })
+    }
+
+    fn quit(&self) -> bool {
+        let first = !self.asked.swap(true, std::sync::atomic::Ordering::SeqCst);
+        self.quit.stop();
+        first
+    }
+}
