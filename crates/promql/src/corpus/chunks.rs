@@ -1,5 +1,5 @@
-//! Reset hints as a store with chunks gives them back: a chunk says of its first histogram whether
-//! it follows a reset; those that fit into the chunk do not.
+//! Reset hints as a store with chunks gives them back: histograms that fit into the chunk before them
+//! follow no reset; of the first one of a chunk nothing is known.
 
 use headwater_model::{FloatHistogram, ResetHint, is_stale_nan};
 
@@ -17,23 +17,11 @@ pub(super) fn stored_hint(
     if previous.reset_hint == ResetHint::Gauge || is_stale_nan(previous.sum) {
         return ResetHint::Unknown;
     }
-    if histogram.count < previous.count {
-        return ResetHint::Reset;
-    }
-    // Another layout needs another chunk, which does not know.
+    // Another layout, or a reset, needs another chunk. Its first histogram could say "reset", but
+    // Prometheus's stores say that they do not know (its issue 15346).
     let same_layout = histogram.schema == previous.schema
         && histogram.zero_threshold == previous.zero_threshold
         && histogram.custom_values == previous.custom_values;
-    if !same_layout {
-        return ResetHint::Unknown;
-    }
-    let unhinted = FloatHistogram {
-        reset_hint: ResetHint::Unknown,
-        ..histogram.clone()
-    };
-    if unhinted.detect_reset(previous) {
-        ResetHint::Reset
-    } else {
-        ResetHint::NotReset
-    }
+    let unhinted = FloatHistogram { reset_hint: ResetHint::Unknown, ..histogram.clone() };
+    if same_layout && !unhinted.detect_reset(previous) { ResetHint::NotReset } else { ResetHint::Unknown }
 }

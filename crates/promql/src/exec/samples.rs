@@ -34,7 +34,7 @@ impl Samples {
     }
 
     /// Takes the samples of a store, whose columns become scratch.
-    pub(crate) fn fill(&mut self, columns: &mut SeriesColumns, use_starts: bool) {
+    pub(crate) fn fill(&mut self, columns: &mut SeriesColumns, use_starts: bool, stats_only: bool) {
         self.clear();
         let floats = &mut columns.floats;
         std::mem::swap(&mut self.times, &mut floats.times);
@@ -47,6 +47,9 @@ impl Samples {
         }
         if !columns.histograms.is_empty() {
             self.fill_histograms(columns, use_starts);
+            if stats_only {
+                find_resets(self.hists.iter_mut());
+            }
         }
     }
 
@@ -101,6 +104,18 @@ impl Samples {
 
     pub(crate) fn len(&self) -> usize {
         self.times.len() + self.hists.len()
+    }
+}
+
+/// Gives histograms that do not know whether they follow a reset a hint that says so.
+pub(crate) fn find_resets<'a>(hists: impl Iterator<Item = &'a mut Hist>) {
+    let mut previous: Option<Hist> = None;
+    for hist in hists {
+        let before = previous.replace(hist.clone());
+        if let (ResetHint::Unknown, Some(before)) = (hist.reset_hint, before) {
+            let reset = hist.detect_reset(&before);
+            Arc::make_mut(hist).reset_hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
+        }
     }
 }
 
@@ -281,7 +296,7 @@ mod tests {
             columns.floats.push(time, value);
         }
         let mut samples = Samples::default();
-        samples.fill(&mut columns, true);
+        samples.fill(&mut columns, true, false);
         assert_eq!(
             (samples.times, samples.values),
             (vec![1, 3], vec![1.0, 3.0])

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use headwater_model::{SeriesColumns, Timestamp, is_stale_nan};
 
 use super::column::{Column, Hist, Key};
-use super::samples::gallop;
+use super::samples::{find_resets, gallop};
 use super::{Cursor, Exec, Result, Sink, smoothed};
 use crate::plan::{Node, Part, SelectPlan};
 use crate::syntax::ast::Extension;
@@ -34,6 +34,9 @@ impl Exec {
             self.check()?;
             cursor.read(&mut columns)?;
             decode_histograms(&columns, &mut hists);
+            if plan.stats_only {
+                find_resets(hists.iter_mut().flatten());
+            }
             let raw = Raw {
                 columns: &columns,
                 hists: &hists,

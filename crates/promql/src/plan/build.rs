@@ -35,6 +35,8 @@ pub(crate) fn build(expr: &Expr, times: Times) -> Built<Plan> {
         times,
         selects: Vec::new(),
         nodes: 0,
+        stats_calls: 0,
+        bucket_calls: 0,
     };
     let grid = StepGrid::new(times.start, times.end, times.step)?;
     let kind = expr.value_type();
@@ -60,6 +62,10 @@ struct Builder {
     times: Times,
     selects: Vec<SelectPlan>,
     nodes: usize,
+    /// Calls around what is being built that want nothing but count and sum of histograms.
+    stats_calls: usize,
+    /// Calls and subqueries around it that need buckets.
+    bucket_calls: usize,
 }
 
 impl Builder {
@@ -175,6 +181,7 @@ impl Builder {
             name: fixed_name(&selector.matchers),
             function,
             step: if grid.len() > 1 { grid.step() } else { 0 },
+            stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
         });
         Ok(self.selects.len() - 1)
     }
@@ -220,7 +227,11 @@ impl Builder {
         let node = if start > end {
             None
         } else {
-            Some(self.node(&subquery.expr, StepGrid::new(start, end, step)?)?)
+            let inner = StepGrid::new(start, end, step)?;
+            self.bucket_calls += 1;
+            let node = self.node(&subquery.expr, inner);
+            self.bucket_calls -= 1;
+            Some(node?)
         };
         Ok(RangeInput::Subquery {
             node,
@@ -305,6 +316,20 @@ impl Builder {
     }
 
     fn call(&mut self, call: &Call, grid: StepGrid) -> Built<Kind> {
+        let stats = matches!(call.function.id, F::HistogramCount | F::HistogramSum | F::HistogramAvg);
+        let buckets = matches!(
+            call.function.id,
+            F::HistogramQuantile | F::HistogramQuantiles | F::HistogramFraction
+        );
+        self.stats_calls += usize::from(stats);
+        self.bucket_calls += usize::from(buckets);
+        let kind = self.call_kind(call, grid);
+        self.stats_calls -= usize::from(stats);
+        self.bucket_calls -= usize::from(buckets);
+        kind
+    }
+
+    fn call_kind(&mut self, call: &Call, grid: StepGrid) -> Built<Kind> {
         let (function, args) = (call.function, &call.args[..]);
         let matrix = function
             .args
@@ -473,6 +498,7 @@ impl Builder {
             extension: Extension::None,
             function: Some("info"),
             step: if grid.len() > 1 { grid.step() } else { 0 },
+            stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
         });
         Ok(Kind::Info {
             base: base_node,

@@ -57,6 +57,8 @@ pub(crate) struct SelectPlan {
     /// The function or aggregation around it, as a hint for the store.
     pub(crate) function: Option<&'static str>,
     pub(crate) step: i64,
+    /// Nothing but count and sum of histograms is wanted; resets are then found while reading.
+    pub(crate) stats_only: bool,
 }
 
 /// An operator.
