@@ -228,10 +228,13 @@ fn load(store: &MemoryLogs, text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Labels, and a value for every step that has one.
+type ExpectedSeries = (Labels, Vec<Option<f64>>);
+
 /// What a query must answer.
 #[derive(Debug, Default)]
 struct Expected {
-    series: Vec<(Labels, Vec<Option<f64>>)>,
+    series: Vec<ExpectedSeries>,
     scalar: Option<f64>,
     failure: Option<Failure>,
     ordered: bool,
@@ -404,7 +407,7 @@ fn compare(value: Value, expected: &Expected, steps: &[i64]) -> Result<(), Strin
         want.sort_by(|a, b| a.0.cmp(&b.0));
         got.sort_by(|a, b| a.0.cmp(&b.0));
     }
-    let same = |(a, b): (&(Labels, Vec<Option<f64>>), &(Labels, Vec<Option<f64>>))| {
+    let same = |(a, b): (&ExpectedSeries, &ExpectedSeries)| {
         let points = a.1.iter().zip(&b.1);
         a.0 == b.0
             && a.1.len() == b.1.len()

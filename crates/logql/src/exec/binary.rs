@@ -88,7 +88,7 @@ fn sets(op: BinaryOp, matching: &Matching, mut left: Vec<Row>, mut right: Vec<Ro
     match op {
         BinaryOp::Or => {
             left.extend(right);
-            left
+            merge_equal(left)
         }
         _ => left,
     }

@@ -83,7 +83,7 @@ pub struct LogQuery {
     /// First step of a metric query; first moment of a log query.
     pub start: i64,
     /// Last step of a metric query at the latest; end of a log query, which
-    /// is not part of it.
+    /// is not part of it unless it is the start too.
     pub end: i64,
     /// Distance of steps; 0 makes an instant query.
     pub step: i64,
@@ -131,6 +131,22 @@ impl LogQuery {
     #[must_use]
     pub fn with_direction(mut self, direction: Direction) -> Self {
         self.direction = direction;
+        self
+    }
+
+    /// Moves start and end of a range query up to multiples of its step, as
+    /// Loki's front end does: the same steps come out whenever a dashboard is
+    /// loaded again.
+    #[must_use]
+    pub fn aligned(mut self) -> Self {
+        let up = |time: i64, step: i64| match time.rem_euclid(step) {
+            0 => time,
+            over => time.saturating_add(step - over),
+        };
+        if self.step > 0 {
+            self.start = up(self.start, self.step);
+            self.end = up(self.end, self.step);
+        }
         self
     }
 
@@ -288,7 +304,7 @@ impl Engine {
         let kept = if query.interval > 0 { 0 } else { limit };
         let mut request = LogRequest::new(
             log.matchers.clone(),
-            NanoRange::new(query.start, query.end),
+            NanoRange::new(query.start, query.end.max(query.start.saturating_add(1))),
             query.direction,
         );
         request.hints.needles = pipeline.needles().to_vec();
@@ -306,12 +322,8 @@ impl Engine {
             ))
         };
         let parts = scan.split(cursor);
-        let read = |(number, part): (usize, Box<dyn LogCursor>)| {
-            collector()?.read(part, number << 40, scan)
-        };
-        let mut all = scan
-            .run(parts.into_iter().enumerate().collect(), read)?
-            .into_iter();
+        let read = |part: Box<dyn LogCursor>| collector()?.read(part, scan);
+        let mut all = scan.run(parts, read)?.into_iter();
         let mut whole = match all.next() {
             Some(first) => first,
             None => collector()?,
@@ -435,9 +447,11 @@ impl Evaluate for Engine {
             let LogValue::Metric(value) = found.value else {
                 return bad("log queries do not give numbers");
             };
-            let mut answer = Answer::default();
-            answer.value = value;
-            answer.warnings = found.warnings;
+            let mut answer = Answer {
+                value,
+                warnings: found.warnings,
+                ..Answer::default()
+            };
             answer.stats.total_time = found.stats.time;
             answer.stats.samples = found.stats.kept;
             Ok(answer)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap};
 
+use headwater_model::Labels;
 use headwater_query::{Hold, QueryError};
 use headwater_storage::{Direction, LogBlock, LogCursor};
 
@@ -42,14 +43,14 @@ struct Found {
     rank: i64,
     /// The stream's labels and the number within it, to keep the order of
     /// lines of one time.
-    stream: usize,
+    stream: u64,
     number: usize,
     labels: Pairs,
     entry: Entry,
 }
 
 impl Found {
-    fn key(&self) -> (i64, usize, usize) {
+    fn key(&self) -> (i64, u64, usize) {
         (self.rank, self.stream, self.number)
     }
 }
@@ -112,30 +113,29 @@ impl<'p> Collector<'p> {
         }
     }
 
-    /// The rank that a line must beat to be of use.
-    fn bar(&self) -> Option<i64> {
+    /// The rank and stream that a line must beat to be of use.
+    fn bar(&self) -> Option<(i64, u64)> {
         let full = self.limit > 0 && self.found.len() >= self.limit;
-        self.found.peek().filter(|_| full).map(|worst| worst.rank)
+        let worst = self.found.peek().filter(|_| full)?;
+        Some((worst.rank, worst.stream))
     }
 
-    /// Reads all streams of a cursor. Streams are numbered from `first` on.
+    /// Reads all streams of a cursor.
     pub(crate) fn read(
         mut self,
         mut cursor: Box<dyn LogCursor>,
-        first: usize,
         scan: &Scan,
     ) -> Result<Self, QueryError> {
         let mut block = LogBlock::default();
-        let mut stream = first;
         while let Some(labels) = cursor.advance()? {
             self.record.start_stream(&labels);
-            stream += 1;
+            let stream = stream_hash(&labels);
             let mut number = 0;
             while cursor.read(&mut block)? {
                 scan.check()?;
                 let more = self.block(&block, stream, &mut number, scan)?;
                 if let Some(bar) = self.bar() {
-                    cursor.stop_at(self.rank(bar));
+                    cursor.stop_at(self.rank(bar.0));
                 }
                 if !more {
                     break;
@@ -151,7 +151,7 @@ impl<'p> Collector<'p> {
     fn block(
         &mut self,
         block: &LogBlock,
-        stream: usize,
+        stream: u64,
         number: &mut usize,
         scan: &Scan,
     ) -> Result<bool, QueryError> {
@@ -161,7 +161,7 @@ impl<'p> Collector<'p> {
         for at in super::candidates(self.pipeline, block) {
             let time = block.times()[at];
             let rank = self.rank(time);
-            if self.bar().is_some_and(|bar| rank >= bar) {
+            if self.bar().is_some_and(|bar| (rank, stream) >= bar) {
                 scan.read(at as u64, bytes);
                 return Ok(false);
             }
@@ -181,7 +181,7 @@ impl<'p> Collector<'p> {
         &mut self,
         line: &[u8],
         rank: i64,
-        stream: usize,
+        stream: u64,
         number: usize,
     ) -> Result<(), QueryError> {
         let line = match self.record.rewritten {
@@ -234,7 +234,8 @@ impl<'p> Collector<'p> {
 
     /// The answer. Of lines closer together than `interval` only the first is kept.
     pub(crate) fn finish(self, interval: i64, limit: usize) -> Vec<Stream> {
-        let mut streams: BTreeMap<Pairs, Vec<Entry>> = BTreeMap::new();
+        // Loki orders streams by the text of their labels.
+        let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
         let mut last: Option<i64> = None;
         let mut count = 0;
         for found in self.found.into_sorted_vec() {
@@ -244,11 +245,35 @@ impl<'p> Collector<'p> {
             }
             last = Some(found.rank).filter(|_| interval > 0);
             count += 1;
-            streams.entry(found.labels).or_default().push(found.entry);
+            let stream = streams
+                .entry(text_of(&found.labels))
+                .or_insert_with(|| Stream {
+                    labels: found.labels,
+                    entries: Vec::new(),
+                });
+            stream.entries.push(found.entry);
         }
-        let streams = streams.into_iter();
-        streams
-            .map(|(labels, entries)| Stream { labels, entries })
-            .collect()
+        streams.into_values().collect()
     }
+}
+
+/// Labels as Go prints them.
+fn text_of(labels: &Pairs) -> String {
+    let pair = |(name, value): &(String, String)| {
+        format!("{name}={}", headwater_model::quote::go_quoted(value))
+    };
+    let pairs: Vec<String> = labels.iter().map(pair).collect();
+    format!("{{{}}}", pairs.join(", "))
+}
+
+/// Where a stream stands among others with a line of the same time.
+fn stream_hash(labels: &Labels) -> u64 {
+    let mut bytes = Vec::new();
+    for (name, value) in labels {
+        for text in [name, value] {
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.push(0xff);
+        }
+    }
+    xxhash_rust::xxh64::xxh64(&bytes, 0)
 }

@@ -85,7 +85,8 @@ impl Plan {
         Ok(Self {
             op: node.op,
             param: node.param.unwrap_or(0.0),
-            pipeline: Pipeline::new(&stages, wanted)?,
+            pipeline: Pipeline::new(&stages, wanted)?
+                .keep_errors(Wanted::keeps_errors(&node.range, by)),
             keys,
             unwrap,
             windows,

@@ -61,8 +61,7 @@ fn reduce(
 }
 
 /// Keeps the `k` greatest (or least) values of every group at every step. Of
-/// equal values the series with the lesser labels stays; not a number goes
-/// first.
+/// equal values the series stays that Loki's heap happens to keep.
 fn select(
     k: usize,
     grouping: Option<&Grouping>,
@@ -78,26 +77,77 @@ fn select(
     }
     for members in groups.values().filter(|members| members.len() > k) {
         for step in 0..grid.len() {
-            let mut present: Vec<usize> = members.clone();
-            present.retain(|at| is_present(rows[*at].values[step]));
-            let key = |at: &usize| {
-                let value = rows[*at].values[step];
-                if least { -value } else { value }
-            };
-            present.sort_by(|a, b| descending(key(a), key(b)));
-            for at in present.into_iter().skip(k) {
-                rows[at].values[step] = ABSENT;
+            let mut heap = Heap::default();
+            for &at in members {
+                let value = rows[at].values[step];
+                if is_present(value) {
+                    heap.offer(k, at, if least { -value } else { value });
+                }
+            }
+            for &at in members {
+                if !heap.0.iter().any(|(kept, _)| *kept == at) {
+                    rows[at].values[step] = ABSENT;
+                }
             }
         }
     }
     tidy(rows)
 }
 
-/// Greatest first; not a number last.
-fn descending(a: f64, b: f64) -> std::cmp::Ordering {
-    match (a.is_nan(), b.is_nan()) {
-        (false, false) => b.total_cmp(&a),
-        (a_nan, b_nan) => a_nan.cmp(&b_nan),
+/// A binary heap as Go keeps it, the least value first: which of several equal
+/// values leaves depends on how its entries move.
+#[derive(Default)]
+struct Heap(Vec<(usize, f64)>);
+
+impl Heap {
+    fn offer(&mut self, k: usize, at: usize, value: f64) {
+        if self.0.len() == k {
+            let least = self.0[0].1;
+            if !(least < value || least.is_nan()) {
+                return;
+            }
+            self.pop();
+        }
+        self.0.push((at, value));
+        self.up();
+    }
+
+    /// Not a number is less than anything.
+    fn less(&self, a: usize, b: usize) -> bool {
+        self.0[a].1.is_nan() || self.0[a].1 < self.0[b].1
+    }
+
+    fn up(&mut self) {
+        let mut child = self.0.len() - 1;
+        while child > 0 {
+            let parent = (child - 1) / 2;
+            if !self.less(child, parent) {
+                return;
+            }
+            self.0.swap(parent, child);
+            child = parent;
+        }
+    }
+
+    fn pop(&mut self) {
+        self.0.swap_remove(0);
+        let mut parent = 0;
+        loop {
+            let left = 2 * parent + 1;
+            if left >= self.0.len() {
+                return;
+            }
+            let right = left + 1;
+            let child = match right < self.0.len() && self.less(right, left) {
+                true => right,
+                false => left,
+            };
+            if !self.less(child, parent) {
+                return;
+            }
+            self.0.swap(parent, child);
+            parent = child;
+        }
     }
 }
 

@@ -119,19 +119,28 @@ impl Windows {
         let mut values = vec![ABSENT; self.grid.len()];
         let mut scratch = Vec::new();
         self.each(samples, |index, seen| {
-            values[index] = self.value(op, param, seen, &mut scratch);
+            let until = self.grid.time(index).saturating_sub(self.offset);
+            values[index] = self.value(op, param, seen, until, &mut scratch);
         });
         values
     }
 
-    fn value(&self, op: RangeOp, param: f64, seen: &[(i64, f64)], scratch: &mut Vec<f64>) -> f64 {
+    /// The value of a function over the samples that the step at `until` sees.
+    fn value(
+        &self,
+        op: RangeOp,
+        param: f64,
+        seen: &[(i64, f64)],
+        until: i64,
+        scratch: &mut Vec<f64>,
+    ) -> f64 {
         let all = || seen.iter().map(|s| s.1);
         let sum = || all().sum::<f64>();
         match op {
             RangeOp::Count => seen.len() as f64,
             RangeOp::Sum | RangeOp::Bytes => sum(),
             RangeOp::Rate | RangeOp::BytesRate => sum() / self.seconds(),
-            RangeOp::RateCounter => counter_rate(seen, self.range),
+            RangeOp::RateCounter => counter_rate(seen, until.saturating_sub(self.range), until),
             RangeOp::Avg => mean(seen),
             RangeOp::Min => all().fold(f64::NAN, |a, b| if b < a || a.is_nan() { b } else { a }),
             RangeOp::Max => all().fold(f64::NAN, |a, b| if b > a || a.is_nan() { b } else { a }),
@@ -194,10 +203,10 @@ fn quantile(q: f64, values: &mut [f64]) -> f64 {
     values[low] * (1.0 - weight) + values[high] * weight
 }
 
-/// Increase per second of a counter that may start anew. Loki extrapolates to
-/// the ends of the range as Prometheus does, but takes nanoseconds for
-/// milliseconds there; its numbers come out so.
-fn counter_rate(seen: &[(i64, f64)], range: i64) -> f64 {
+/// Increase per second of a counter that may start anew, extrapolated to the
+/// ends of the range as Prometheus does: half a distance of samples further
+/// at most where a sample lies far from the end, and never below zero.
+fn counter_rate(seen: &[(i64, f64)], after: i64, until: i64) -> f64 {
     if seen.len() < 2 {
         return 0.0;
     }
@@ -210,18 +219,19 @@ fn counter_rate(seen: &[(i64, f64)], range: i64) -> f64 {
         }
         before = *value;
     }
-    let sampled = (last.0 - first.0) as f64 / 1000.0;
-    let mut to_start = (range / 1_000_000) as f64 / 1000.0;
+    let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1e9;
+    let sampled = seconds(first.0, last.0);
     let between = sampled / (seen.len() - 1) as f64;
+    let capped = |distance: f64| match distance >= between * 1.1 {
+        true => between / 2.0,
+        false => distance,
+    };
+    let mut to_start = capped(seconds(after, first.0));
     if increase > 0.0 && first.1 >= 0.0 {
         to_start = to_start.min(sampled * (first.1 / increase));
     }
-    let reach = if to_start < between * 1.1 {
-        to_start
-    } else {
-        between / 2.0
-    };
-    increase * ((sampled + reach) / sampled) / (range as f64 / 1e9)
+    let reach = sampled + to_start + capped(seconds(last.0, until));
+    increase * (reach / sampled) / seconds(after, until)
 }
 
 #[cfg(test)]

@@ -70,10 +70,10 @@ fn chars(set: &str) -> impl Fn(char) -> bool + '_ {
 
 fn texts(funcs: &mut Funcs) {
     for name in ["ToLower", "lower"] {
-        plain(funcs, name, S, |a| s(a, 0).to_lowercase());
+        plain(funcs, name, S, |a| s(a, 0).chars().map(lower).collect());
     }
     for name in ["ToUpper", "upper"] {
-        plain(funcs, name, S, |a| s(a, 0).to_uppercase());
+        plain(funcs, name, S, |a| s(a, 0).chars().map(upper).collect());
     }
     for name in ["TrimSpace", "trim"] {
         plain(funcs, name, S, |a| s(a, 0).trim().to_owned());
@@ -140,6 +140,19 @@ fn texts(funcs: &mut Funcs) {
     });
 }
 
+/// Go changes case one character at a time: what would become two stays.
+fn upper(c: char) -> char {
+    let mut upper = c.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(upper), None) => upper,
+        _ => c,
+    }
+}
+
+fn lower(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
+}
+
 fn without_prefix(text: &str, prefix: &str) -> String {
     text.strip_prefix(prefix).unwrap_or(text).to_owned()
 }
@@ -162,7 +175,7 @@ fn title(text: &str) -> String {
             b => b.is_whitespace(),
         };
         match starts {
-            true => out.extend(c.to_uppercase()),
+            true => out.push(upper(c)),
             false => out.push(c),
         }
         before = c;

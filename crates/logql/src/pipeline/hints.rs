@@ -2,7 +2,7 @@
 
 use crate::ast::{FormatSource, LabelFilter, LogRange, NamedLabel, Stage};
 
-use super::record::EXTRACTED;
+use super::record::{ERROR, EXTRACTED};
 
 /// What the parsers of a pipeline have to find.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,16 @@ impl Wanted {
             Self::Labels(names) => Some(names.len()),
             _ => None,
         }
+    }
+
+    /// Whether lines that a parser could not read are to be counted, because
+    /// the query asks for their errors.
+    pub(crate) fn keeps_errors(range: &LogRange, by: Option<&[String]>) -> bool {
+        let mut names: Vec<String> = by.unwrap_or_default().to_vec();
+        range.log.stages.iter().for_each(|stage| {
+            stage_labels(stage, &mut names);
+        });
+        names.iter().any(|name| name == ERROR)
     }
 
     /// What a metric query needs whose series are grouped `by` these labels;

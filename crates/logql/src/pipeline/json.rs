@@ -167,7 +167,9 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 fn unescape(bytes: &[u8]) -> String {
-    unescaped(bytes).unwrap_or_default().replace('\u{fffd}', "")
+    unescaped(bytes)
+        .unwrap_or_default()
+        .replace('\u{fffd}', " ")
 }
 
 fn unescaped(bytes: &[u8]) -> Option<String> {
@@ -278,13 +280,8 @@ pub(crate) fn paths(line: &[u8], record: &mut Record, wanted: &Wanted, paths: &[
         return;
     }
     for (label, path) in paths {
-        let found = match walk(line, path) {
-            Ok(found) => found,
-            Err(text) => {
-                record.fail(LineError::Json, Some(text.to_owned()));
-                None
-            }
-        };
+        // What is broken beside the path does not matter.
+        let found = walk(line, path).unwrap_or(None);
         let text = match found {
             Some((bytes, Type::String)) => text_of(bytes),
             Some((_, Type::Null)) | None => Cow::Borrowed(""),

@@ -52,8 +52,8 @@ impl LabelTest {
     }
 
     /// Whether the line is kept. A text that is not the quantity asked for
-    /// keeps the line and notes an error; a line that has an error is only
-    /// judged by texts.
+    /// keeps the line and notes an error; a line that has an error already is
+    /// not searched for addresses.
     pub(crate) fn passes(&self, record: &mut Record) -> bool {
         match self {
             Self::And(a, b) => {
@@ -62,7 +62,7 @@ impl LabelTest {
             }
             Self::Or(a, b) => a.passes(record) || b.passes(record),
             Self::Text(matcher) => matcher.matches(record.value(&matcher.name)),
-            _ if record.has_error() => true,
+            Self::Ip(..) if record.has_error() => true,
             Self::Quantity(name, op, value, quantity) => {
                 let Some(text) = record.get(name) else {
                     return false;
@@ -70,7 +70,10 @@ impl LabelTest {
                 match quantity.read(text) {
                     Ok(found) => op.holds(found, *value),
                     Err(details) => {
-                        record.fail(LineError::LabelFilter, Some(details));
+                        // What went wrong first is what the user is told.
+                        if !record.has_error() {
+                            record.fail(LineError::LabelFilter, Some(details));
+                        }
                         true
                     }
                 }

@@ -10,7 +10,7 @@ use crate::ast::{LineFilter, LineOp, LineOperand};
 /// One comparison of a line.
 #[derive(Debug)]
 enum Test {
-    Contains(Finder<'static>),
+    Contains(Box<Finder<'static>>),
     Regex(Regex),
     Pattern(Pattern),
     Ip(IpRange),
@@ -22,9 +22,9 @@ impl Test {
         match (op, operand.ip) {
             (LineOp::Contains | LineOp::NotContains, true) => IpRange::parse(text).map(Self::Ip),
             (_, true) => Err("ip: invalid operation".to_owned()),
-            (LineOp::Contains | LineOp::NotContains, false) => {
-                Ok(Self::Contains(Finder::new(text.as_bytes()).into_owned()))
-            }
+            (LineOp::Contains | LineOp::NotContains, false) => Ok(Self::Contains(Box::new(
+                Finder::new(text.as_bytes()).into_owned(),
+            ))),
             (LineOp::Matches | LineOp::NotMatches, false) => {
                 Regex::new(text).map(Self::Regex).map_err(|e| e.to_string())
             }

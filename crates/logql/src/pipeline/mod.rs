@@ -59,6 +59,7 @@ pub(crate) struct Pipeline {
     wanted: Wanted,
     needles: Vec<Vec<Vec<u8>>>,
     reads_lines: bool,
+    keep_errors: bool,
 }
 
 impl Pipeline {
@@ -76,7 +77,15 @@ impl Pipeline {
             wanted,
             needles,
             reads_lines,
+            keep_errors: false,
         })
+    }
+
+    /// Marks lines that a parser could not read as wanted: a metric query
+    /// then counts them instead of failing.
+    pub(crate) fn keep_errors(mut self, keep: bool) -> Self {
+        self.keep_errors = keep;
+        self
     }
 
     /// Texts that every line that passes holds: at least one of each group.
@@ -113,6 +122,21 @@ impl Pipeline {
     }
 
     fn step(&self, op: &Op, original: &[u8], record: &mut Record) -> bool {
+        let parses = matches!(
+            op,
+            Op::Json | Op::JsonPaths(_) | Op::Logfmt(_) | Op::LogfmtKeys(..) | Op::Unpack
+        );
+        if !(self.keep_errors && parses) || record.has_error() {
+            return self.carry_out(op, original, record);
+        }
+        let kept = self.carry_out(op, original, record);
+        if record.has_error() {
+            record.set(Category::Parsed, PRESERVE_ERROR, "true");
+        }
+        kept
+    }
+
+    fn carry_out(&self, op: &Op, original: &[u8], record: &mut Record) -> bool {
         if !record.rewritten {
             return self.apply(op, original, record);
         }
@@ -287,9 +311,8 @@ fn drop_label(label: &NamedLabel, record: &mut Record) {
     match name.as_str() {
         record::ERROR => record.clear_error(),
         record::ERROR_DETAILS => record.clear_details(),
-        _ => {}
+        name => record.remove(name),
     }
-    record.remove(name);
 }
 
 fn keep_labels(labels: &[NamedLabel], record: &mut Record) {

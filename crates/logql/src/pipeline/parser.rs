@@ -70,11 +70,16 @@ pub(crate) fn sanitize(key: &str, first: bool, out: &mut String) {
     }));
 }
 
-/// Text of a line. Bytes that are not UTF-8 are left out, because no label
-/// may hold them.
+/// Text of a line as the value of a label. Bytes that are not UTF-8 become
+/// blanks, as does the character that stands for such bytes.
 pub(crate) fn clean(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(String::from_utf8_lossy(bytes).replace('\u{fffd}', "")),
+        // The replacement character begins with this byte.
+        Ok(text) if memchr::memchr(0xef, bytes).is_none() => Cow::Borrowed(text),
+        Ok(text) => match text.contains('\u{fffd}') {
+            true => Cow::Owned(text.replace('\u{fffd}', " ")),
+            false => Cow::Borrowed(text),
+        },
+        Err(_) => Cow::Owned(String::from_utf8_lossy(bytes).replace('\u{fffd}', " ")),
     }
 }

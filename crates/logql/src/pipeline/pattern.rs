@@ -5,7 +5,7 @@ use memchr::memmem::Finder;
 /// A piece of a pattern.
 #[derive(Debug)]
 enum Piece {
-    Literal(Finder<'static>),
+    Literal(Box<Finder<'static>>),
     /// A capture; without a name it only skips.
     Capture(Option<String>),
 }
@@ -64,7 +64,7 @@ impl Pattern {
             };
             if !literal.is_empty() {
                 let needle = std::mem::take(&mut literal).into_bytes();
-                pieces.push(Piece::Literal(Finder::new(&needle).into_owned()));
+                pieces.push(literal_of(&needle));
             } else if let Some(Piece::Capture(before)) = pieces.last() {
                 let before = before.as_deref().unwrap_or("_");
                 return Err(format!(
@@ -75,7 +75,7 @@ impl Pattern {
             rest = &rest[length..];
         }
         if !literal.is_empty() {
-            pieces.push(Piece::Literal(Finder::new(literal.as_bytes()).into_owned()));
+            pieces.push(literal_of(literal.as_bytes()));
         }
         Ok(Self { pieces })
     }
@@ -149,6 +149,10 @@ impl Pattern {
         // A capture at the end takes something; a literal leaves nothing.
         matches!(last, Piece::Capture(_)) == (at < line.len())
     }
+}
+
+fn literal_of(text: &[u8]) -> Piece {
+    Piece::Literal(Box::new(Finder::new(text).into_owned()))
 }
 
 /// The name and length of `<name>` if one stands here.

@@ -1,9 +1,9 @@
 //! Queries and answers recorded from Loki, read from the corpora in place.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use headwater_logql::parse;
+use headwater_logql::{Engine, parse};
 use serde_json::Value;
 
 /// A folder of the corpora, or `None` (with a note) if there is none.
@@ -22,26 +22,34 @@ pub(crate) fn corpora(name: &str) -> Option<PathBuf> {
     None
 }
 
-struct Case {
-    tag: String,
-    path: String,
-    query: String,
-    status: u64,
-    body: Value,
+pub(crate) struct Case {
+    pub(crate) tag: String,
+    pub(crate) path: String,
+    pub(crate) params: Value,
+    pub(crate) headers: Value,
+    pub(crate) compare: String,
+    pub(crate) query: String,
+    pub(crate) status: u64,
+    pub(crate) body: Value,
 }
 
-fn cases() -> Vec<Case> {
+/// The text of a compressed file.
+pub(crate) fn gunzip(path: &Path) -> String {
+    let file = std::fs::File::open(path).expect("the file opens");
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(file);
+    decoder.read_to_string(&mut text).expect("the file is gzip");
+    text
+}
+
+pub(crate) fn cases() -> Vec<Case> {
     let Some(folder) = corpora("loki/golden") else {
         return Vec::new();
     };
     let text = std::fs::read_to_string(folder.join("queries.json")).expect("queries.json");
     let queries: Vec<Value> = serde_json::from_str(&text).expect("queries.json is JSON");
     let by_id = |id: &Value| queries.iter().find(|q| q["id"] == *id).expect("a known id");
-    let file = std::fs::File::open(folder.join("responses.ndjson.gz")).expect("responses");
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .expect("responses are gzip");
+    let text = gunzip(&folder.join("responses.ndjson.gz"));
     let responses = text
         .lines()
         .map(|line| serde_json::from_str(line).expect("a line of JSON"));
@@ -51,6 +59,9 @@ fn cases() -> Vec<Case> {
             Some(Case {
                 tag: query["tag"].as_str()?.to_owned(),
                 path: query["path"].as_str()?.to_owned(),
+                params: query["params"].clone(),
+                headers: query["headers"].clone(),
+                compare: response["compare"].as_str().unwrap_or_default().to_owned(),
                 query: query["params"]["query"].as_str()?.to_owned(),
                 status: response["status"].as_u64()?,
                 body: response["body"].clone(),
@@ -82,7 +93,7 @@ fn refuses_with_lokis_words() {
         let Some(want) = case.body.as_str().filter(|b| b.starts_with("parse error")) else {
             continue;
         };
-        let got = parse(&case.query).map(|e| e.to_string());
+        let got = Engine::check(&case.query).map(|e| e.to_string());
         if got.as_ref().err().map(|e| e.to_string()).as_deref() != Some(want) {
             wrong.push(format!(
                 "{}: {}\n  want {want}\n  got  {got:?}",

@@ -1,4 +1,5 @@
 //! Everything that is tested from outside the crate.
 
+mod answers;
 mod corpus;
 mod golden;
