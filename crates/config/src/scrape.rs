@@ -110,9 +110,7 @@ impl ScrapeConfig {
             .or(global.metric_name_escaping_scheme.filter(|_| same));
         self.metric_name_escaping_scheme = Some(Escaping::settle(said, validation)?);
         for rules in [&self.relabel_configs, &self.metric_relabel_configs] {
-            rules
-                .compile(self.validation())
-                .map_err(|error| error.to_string())?;
+            rules.validate(self.validation())?;
         }
         Ok(())
     }

@@ -2,5 +2,6 @@
 
 mod corpora;
 mod exempt;
+mod large;
 mod print;
 mod random;

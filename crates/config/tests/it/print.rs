@@ -78,3 +78,69 @@ fn an_empty_file_is_a_server_that_does_nothing() {
     assert!(config.scrape_configs.is_empty());
     assert_eq!(read("global:\nscrape_configs:\nalerting:\n"), config);
 }
+
+#[test]
+fn every_text_comes_back_as_it_was() {
+    let texts = [
+        "yes",
+        "null",
+        "~",
+        "1e3",
+        "0x1",
+        "017",
+        "1_000",
+        ".5",
+        "-",
+        "--- a",
+        " a",
+        "a ",
+        "a: b",
+        "a:",
+        "# x",
+        "a #b",
+        "multi\nline",
+        "line\n",
+        "\n",
+        "\r\n",
+        "tab\t",
+        "é",
+        "'",
+        "\"",
+        "- a",
+        "2001-01-01",
+        "<<",
+        "!tag",
+        "&a",
+        "*a",
+        "%",
+        "@",
+        "`",
+        "{}",
+        "[]",
+        "{a",
+        "a,b",
+        "|",
+        ">",
+        "?",
+        "\\n",
+        "\u{7f}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}",
+        "a very long text that goes on and on, so that a printer may think of folding it into several lines: it must not",
+    ];
+    for text in texts {
+        let mut config = read("");
+        config
+            .global
+            .external_labels
+            .insert("x".into(), text.into());
+        let printed = config.to_yaml().unwrap();
+        // A dollar would be a variable, and there is none in these.
+        assert_eq!(
+            read(&printed).global.external_labels["x"],
+            text,
+            "{text:?} was printed as\n{printed}"
+        );
+    }
+}
