@@ -6,6 +6,8 @@ pub mod corpus;
 mod engine;
 mod exec;
 pub mod functions;
+#[cfg(feature = "corpus")]
+pub mod golden;
 mod options;
 mod plan;
 pub mod syntax;

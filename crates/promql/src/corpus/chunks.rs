@@ -4,7 +4,7 @@
 use headwater_model::{FloatHistogram, ResetHint, is_stale_nan};
 
 /// The hint of a histogram that is stored after `previous`, the sample before it if that was a histogram.
-pub(super) fn stored_hint(
+pub(crate) fn stored_hint(
     previous: Option<&FloatHistogram>,
     histogram: &FloatHistogram,
 ) -> ResetHint {

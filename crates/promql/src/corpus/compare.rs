@@ -159,7 +159,7 @@ pub(super) fn check_value(eval: &Eval, value: &Value) -> Result<(), String> {
 type Found = (Labels, Vec<(Timestamp, Point)>);
 
 /// The points of a series in order of time.
-pub(super) fn points(columns: &headwater_model::SeriesColumns) -> Vec<(Timestamp, Point)> {
+pub(crate) fn points(columns: &headwater_model::SeriesColumns) -> Vec<(Timestamp, Point)> {
     let floats = columns.floats.times.iter().zip(&columns.floats.values);
     let mut points: Vec<(Timestamp, Point)> = floats
         .map(|(time, value)| (*time, Point::Float(*value)))

@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 use headwater_storage::{Append, MemoryStore, Select};
 
+pub(crate) use chunks::stored_hint;
+pub(crate) use compare::points;
+pub(crate) use values::split_series;
 pub use values::{SequenceValue, parse_series};
 
 /// A store that scripts can run on.

@@ -20,7 +20,7 @@ pub enum SequenceValue {
 }
 
 /// Labels, whether the line has start timestamps (`@st`), and the rest of the line.
-pub(super) fn split_series(line: &str) -> Result<(Labels, bool, &str), String> {
+pub(crate) fn split_series(line: &str) -> Result<(Labels, bool, &str), String> {
     let end = metric_end(line);
     let matchers = parse_series_name(&line[..end]).map_err(|error| error.to_string())?;
     let mut labels = LabelsBuilder::new();
