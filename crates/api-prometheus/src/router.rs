@@ -112,15 +112,8 @@ fn operator_routes() -> Router<Api> {
         .route("/metrics", get(metrics::metrics))
         .route("/version", get(status::version))
         .route("/-/healthy", Methods::GET_HEAD.route(lifecycle::healthy))
-        .route("/-/reload", lifecycle_post(lifecycle::reload))
-        .route("/-/quit", lifecycle_post(lifecycle::quit))
-}
-
-/// POST and PUT act; other methods are told so in words of their own.
-fn lifecycle_post<H: Handler<T, Api>, T: 'static>(handler: H) -> MethodRouter<Api> {
-    axum::routing::post(handler.clone())
-        .put(handler)
-        .fallback(lifecycle::only_post)
+        .route("/-/reload", Methods::LIFECYCLE.route(lifecycle::reload))
+        .route("/-/quit", Methods::LIFECYCLE.route(lifecycle::quit))
 }
 
 fn get<H: Handler<T, Api>, T: 'static>(handler: H) -> MethodRouter<Api> {

@@ -9,7 +9,9 @@ use headwater_query::{Answer, InstantSample, Point, QueryStats, RangeSeries, Val
 
 use super::histogram::push_histogram;
 use super::stats::{StatsDetail, push_stats};
-use super::text::{push_labels, push_list, push_string, push_time, push_value};
+use super::text::{
+    push_labels, push_list, push_number, push_plain, push_string, push_time, push_value,
+};
 
 /// Writes one answer. Points are the unit: a piece exceeds its size by at most one point, or by
 /// the labels of one series.
@@ -109,7 +111,7 @@ impl Tail {
 impl Rest {
     fn new(value: Value) -> Self {
         match value {
-            Value::Scalar { time, value } => Self::single(time, |out| push_value(out, value)),
+            Value::Scalar { time, value } => Self::single(time, |out| push_plain(out, value)),
             Value::String { time, value } => Self::single(time, |out| push_string(out, &value)),
             Value::Vector(samples) => Self::Vector {
                 samples: samples.into_iter(),
@@ -123,9 +125,11 @@ impl Rest {
         }
     }
 
+    /// The original writes scalars and strings apart from series: their times without padding,
+    /// their values without exponents. Clients that compare texts see both.
     fn single(time: Timestamp, write_value: impl FnOnce(&mut String)) -> Self {
         let mut out = String::new();
-        push_time(&mut out, time);
+        push_number(&mut out, time as f64 / 1000.0);
         out.push(',');
         write_value(&mut out);
         Self::Single(Some(out))
@@ -282,7 +286,16 @@ mod tests {
             time: 1500,
             value: 2.5,
         };
-        assert_eq!(written(scalar), r#""scalar","result":[1.500,"2.5"]"#);
+        assert_eq!(written(scalar), r#""scalar","result":[1.5,"2.5"]"#);
+        let large = Value::Scalar {
+            time: 0,
+            value: 1e21,
+        };
+        let digits = "1000000000000000000000";
+        assert_eq!(
+            written(large),
+            format!(r#""scalar","result":[0,"{digits}"]"#)
+        );
         let string = Value::String {
             time: 0,
             value: "a\"".into(),

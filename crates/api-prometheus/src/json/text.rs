@@ -1,5 +1,7 @@
 //! Strings, numbers and times in JSON.
 
+use std::fmt::Write;
+
 use headwater_model::number::push_float;
 use headwater_model::{Labels, Timestamp};
 
@@ -63,6 +65,14 @@ pub(crate) fn push_value(out: &mut String, value: f64) {
         push_float(out, value);
     }
     out.push('"');
+}
+
+/// Appends a float as a quoted string that has no exponent.
+pub(crate) fn push_plain(out: &mut String, value: f64) {
+    match value.is_finite() {
+        true => write!(out, "\"{value}\"").expect("a String takes every write"),
+        false => push_value(out, value),
+    }
 }
 
 /// Appends a number without quotes, as JSON numbers are; what JSON cannot say becomes 0.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::parts::Lifecycle;
@@ -21,7 +21,10 @@ pub(crate) async fn ready() -> Response {
 }
 
 /// Reads the configuration again.
-pub(crate) async fn reload(State(api): State<Api>) -> Response {
+pub(crate) async fn reload(State(api): State<Api>, method: Method) -> Response {
+    if method == Method::GET {
+        return only_post();
+    }
     let Some(lifecycle) = enabled(&api) else {
         return not_enabled();
     };
@@ -35,7 +38,10 @@ pub(crate) async fn reload(State(api): State<Api>) -> Response {
 }
 
 /// Asks the process to stop.
-pub(crate) async fn quit(State(api): State<Api>) -> Response {
+pub(crate) async fn quit(State(api): State<Api>, method: Method) -> Response {
+    if method == Method::GET {
+        return only_post();
+    }
     match enabled(&api) {
         None => not_enabled(),
         Some(lifecycle) if lifecycle.quit() => {
@@ -53,8 +59,7 @@ fn not_enabled() -> Response {
     text(StatusCode::FORBIDDEN, "Lifecycle API is not enabled.")
 }
 
-/// The answer to the wrong method.
-pub(crate) async fn only_post() -> Response {
+fn only_post() -> Response {
     text(
         StatusCode::METHOD_NOT_ALLOWED,
         "Only POST or PUT requests allowed",

@@ -23,18 +23,18 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ActiveTarget<'a> {
-    discovered_labels: &'a Labels,
-    labels: &'a Labels,
-    scrape_pool: &'a str,
-    scrape_url: &'a str,
-    global_url: &'a str,
-    last_error: &'a str,
+struct ActiveTarget {
+    discovered_labels: Labels,
+    labels: Labels,
+    scrape_pool: String,
+    scrape_url: String,
+    global_url: String,
+    last_error: String,
     last_scrape: String,
     last_scrape_duration: f64,
     health: &'static str,
-    scrape_interval: &'a str,
-    scrape_timeout: &'a str,
+    scrape_interval: String,
+    scrape_timeout: String,
 }
 
 #[derive(Serialize)]
@@ -47,7 +47,7 @@ struct DroppedTarget {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Targets {
-    active_targets: Vec<serde_json::Value>,
+    active_targets: Vec<ActiveTarget>,
     dropped_targets: Vec<DroppedTarget>,
     dropped_target_counts: Option<BTreeMap<String, usize>>,
 }
@@ -73,7 +73,7 @@ pub(crate) async fn targets(State(api): State<Api>, form: Form) -> Result<Respon
             let targets = parts.scraping.active(pool);
             answer
                 .active_targets
-                .extend(targets.iter().map(|target| active(pool, target)));
+                .extend(targets.into_iter().map(|target| active(pool, target)));
         }
         if shows("dropped") {
             answer.dropped_targets.extend(dropped(parts, pool));
@@ -82,22 +82,21 @@ pub(crate) async fn targets(State(api): State<Api>, form: Form) -> Result<Respon
     Ok(success(&answer))
 }
 
-fn active(pool: &str, target: &TargetView) -> serde_json::Value {
-    json!(ActiveTarget {
-        discovered_labels: &target.discovered,
-        labels: &target.labels,
-        scrape_pool: pool,
-        scrape_url: &target.url,
-        global_url: &target.global_url,
-        last_error: &target.last_error,
-        last_scrape: target
-            .last_scrape
-            .map_or_else(|| NEVER.to_owned(), format_rfc3339),
+fn active(pool: &str, target: TargetView) -> ActiveTarget {
+    let began = target.last_scrape.map(format_rfc3339);
+    ActiveTarget {
+        discovered_labels: target.discovered,
+        labels: target.labels,
+        scrape_pool: pool.to_owned(),
+        scrape_url: target.url,
+        global_url: target.global_url,
+        last_error: target.last_error,
+        last_scrape: began.unwrap_or_else(|| NEVER.to_owned()),
         last_scrape_duration: target.last_duration,
         health: target.health.as_str(),
-        scrape_interval: &target.interval,
-        scrape_timeout: &target.timeout,
-    })
+        scrape_interval: target.interval,
+        scrape_timeout: target.timeout,
+    }
 }
 
 fn dropped(parts: &Parts, pool: &str) -> impl Iterator<Item = DroppedTarget> {

@@ -21,6 +21,8 @@ impl Methods {
     pub(crate) const GET_POST: Self = Self("GET, OPTIONS, POST");
     pub(crate) const POST: Self = Self("OPTIONS, POST");
     pub(crate) const POST_PUT: Self = Self("OPTIONS, POST, PUT");
+    /// GET is for people who try; they are told what to do instead.
+    pub(crate) const LIFECYCLE: Self = Self("GET, OPTIONS, POST, PUT");
     pub(crate) const GET_HEAD: Self = Self("GET, HEAD, OPTIONS");
 
     fn allows(self, method: &Method) -> bool {

@@ -1,5 +1,5 @@
-//! Parts for the router: a store in memory with the series that the recorded requests ask for, an
-//! engine that answers by type, and a scraper with two pools.
+//! Parts for the router: a store in memory with the series that the recorded requests ask for, and
+//! a scraper with two pools.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,202 +14,87 @@ use headwater_env::ManualClock;
 use headwater_exposition::Registry;
 use headwater_model::name::NameScheme;
 use headwater_model::{
-    Exemplar, FloatHistogram, Labels, Matcher, Metadata, MetricType, SeriesColumns, Span, TimeRange,
+    Exemplar, FloatHistogram, Labels, Matcher, Metadata, MetricType, Span, TimeRange,
 };
-use headwater_promql::syntax::ast::ValueType;
-use headwater_promql::{Expr, ParseOptions, parse};
-use headwater_query::{
-    Answer, EvalRequest, Evaluate, InstantSample, Point, QueryError, QueryErrorKind, RangeSeries,
-    StatsLevel, Value,
-};
+use headwater_promql::{Engine, EngineOptions, ParseOptions, parse_selector};
 use headwater_relabel::{Action, Config, Rules};
-use headwater_storage::{
-    Append, AppendOptions, BoxFuture, Delete, MemoryStore, SampleValue, Select, SelectRequest,
-};
+use headwater_storage::{Append, AppendOptions, BoxFuture, Delete, MemoryStore, SampleValue};
 
 /// The second at which most recorded requests were made.
 pub(crate) const NOW: i64 = 1_795_144_602;
+
+/// Series of floats, each 1 at every sample.
+const SERIES: [&str; 13] = [
+    r#"up{instance="127.0.0.1:19200", job="prometheus"}"#,
+    r#"up{env="test", instance="127.0.0.1:19210", job="node"}"#,
+    r#"up{instance="app-19220", job="app", team="core"}"#,
+    r#"up{instance="app-19221", job="app", team="core"}"#,
+    r#"up{instance="app-19224", job="app", team="edge"}"#,
+    r#"node_load1{job="node"}"#,
+    r#"node_load5{job="node"}"#,
+    r#"app_requests_total{code="200", instance="app-19220", job="app"}"#,
+    r#"app_requests_total{code="200", instance="app-19221", job="app", method="get", sd_file="a.json", team="core", tier="web"}"#,
+    r#"app_requests_total{code="500", instance="app-19221", job="app", method="get", sd_file="a.json", team="core", tier="web"}"#,
+    r#"app_temperature_celsius{room="a"}"#,
+    r#"app_latency_seconds_bucket{instance="app-19221", job="app", le="0.01"}"#,
+    r#"job:up:avg{job="app"}"#,
+];
+
+/// Series of native histograms.
+const HISTOGRAM_SERIES: &str = r#"prometheus_http_request_duration_seconds{handler="/metrics"}"#;
 
 /// A store with a few series, all sampled for five minutes up to [`NOW`].
 pub(crate) fn store() -> MemoryStore {
     let store = MemoryStore::new();
     let mut batch = store.appender(AppendOptions::default()).expect("a batch");
-    let app =
-        |instance: &'static str| vec![("instance", instance), ("job", "app"), ("team", "core")];
-    let mut all = vec![
-        (
-            "up",
-            vec![("instance", "127.0.0.1:19200"), ("job", "prometheus")],
-        ),
-        (
-            "up",
-            vec![
-                ("instance", "127.0.0.1:19210"),
-                ("job", "node"),
-                ("env", "test"),
-            ],
-        ),
-        ("node_load1", vec![("job", "node")]),
-        ("node_load5", vec![("job", "node")]),
-        (
-            "app_requests_total",
-            vec![("instance", "app-19220"), ("job", "app"), ("code", "200")],
-        ),
-        ("app_temperature_celsius", vec![("room", "a")]),
-        ("job:up:avg", vec![("job", "app")]),
-    ];
-    for instance in ["app-19220", "app-19221", "app-19224"] {
-        all.push(("up", app(instance)));
-        let mut bucket = app(instance);
-        bucket.push(("le", "0.01"));
-        all.push(("app_latency_seconds_bucket", bucket));
-    }
-    for (name, labels) in &all {
-        let labels = Labels::from_pairs(labels.iter().copied().chain([("__name__", *name)]));
-        let series = batch.series(&labels).expect("a series");
-        for time in (NOW - 300..=NOW).step_by(5) {
-            batch
-                .append_float(series, time * 1000, 1.0)
-                .expect("a sample");
+    let times = || (NOW - 300..=NOW).step_by(5).map(|time| time * 1000);
+    for text in SERIES {
+        let series = batch.series(&labels(text)).expect("a series");
+        for time in times() {
+            batch.append_float(series, time, 1.0).expect("a sample");
         }
-        if name.contains("bucket") || name.contains("requests") {
+        if text.starts_with("app_latency") || text.starts_with("app_requests") {
             batch.exemplar(series, &exemplar()).expect("an exemplar");
         }
     }
-    let labels = Labels::from_pairs([
-        ("__name__", "prometheus_http_request_duration_seconds"),
-        ("handler", "/metrics"),
-    ]);
-    let series = batch.series(&labels).expect("a series");
-    for time in (NOW - 300..=NOW).step_by(5) {
-        let value = SampleValue::FloatHistogram(&HISTOGRAM);
-        batch
-            .append(series, time * 1000, 0, value)
-            .expect("a histogram");
+    let series = batch.series(&labels(HISTOGRAM_SERIES)).expect("a series");
+    for (at, time) in times().enumerate() {
+        let histogram = histogram(1.0 + at as f64);
+        let value = SampleValue::FloatHistogram(&histogram);
+        batch.append(series, time, 0, value).expect("a histogram");
     }
     drop(batch.commit().expect("a commit"));
     store
 }
 
-static HISTOGRAM: std::sync::LazyLock<FloatHistogram> =
-    std::sync::LazyLock::new(|| FloatHistogram {
+/// The labels that a selector of equalities names.
+fn labels(text: &str) -> Labels {
+    let selector = parse_selector(text, ParseOptions::stable()).expect("a selector");
+    let pairs = selector.matchers.iter();
+    Labels::from_pairs(pairs.map(|matcher| (&matcher.name, &matcher.value)))
+}
+
+/// Three observations, `times` over.
+fn histogram(times: f64) -> FloatHistogram {
+    FloatHistogram {
         schema: 3,
-        count: 3.0,
-        sum: 2.5,
+        count: 3.0 * times,
+        sum: 2.5 * times,
         zero_threshold: 1e-128,
         positive_spans: vec![Span {
             offset: 1,
             length: 2,
         }],
-        positive_buckets: vec![1.0, 2.0],
+        positive_buckets: vec![1.0 * times, 2.0 * times],
         ..FloatHistogram::default()
-    });
+    }
+}
 
 fn exemplar() -> Exemplar {
     Exemplar {
         labels: Labels::from_pairs([("trace_id", "t1")]),
         value: 0.25,
         time: Some((NOW - 10) * 1000),
-    }
-}
-
-/// Parses as the real engine does and answers with the right kind of value: the first selector's
-/// series, or one nameless series for everything that is computed.
-pub(crate) struct FakeEngine(pub(crate) Arc<MemoryStore>);
-
-impl Evaluate for FakeEngine {
-    fn evaluate(&self, request: EvalRequest) -> BoxFuture<'_, Result<Answer, QueryError>> {
-        Box::pin(async move {
-            let bad = |message: String| QueryError::new(QueryErrorKind::BadData, message);
-            let tree = parse(&request.expression, ParseOptions::stable())
-                .map_err(|error| bad(error.to_string()))?;
-            request.cancel.check("expression evaluation")?;
-            let mut answer = Answer {
-                value: self.value(&tree, &request).await?,
-                ..Answer::default()
-            };
-            if request.stats == StatsLevel::PerStep {
-                answer.stats.samples_per_step = vec![(request.start, 1)];
-                answer.stats.samples_read_per_step = vec![(request.start, 1)];
-            }
-            Ok(answer)
-        })
-    }
-}
-
-impl FakeEngine {
-    async fn value(&self, tree: &Expr, request: &EvalRequest) -> Result<Value, QueryError> {
-        let kind = tree.value_type();
-        if !request.is_instant() {
-            return match kind {
-                ValueType::Scalar => Ok(Value::Matrix(vec![computed(request)])),
-                ValueType::Vector => self.matrix(tree, request).await,
-                _ => Err(QueryError::new(
-                    QueryErrorKind::BadData,
-                    format!(
-                        "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
-                        kind.documented()
-                    ),
-                )),
-            };
-        }
-        Ok(match kind {
-            ValueType::Scalar => Value::Scalar {
-                time: request.start,
-                value: 1.0,
-            },
-            ValueType::String => Value::String {
-                time: request.start,
-                value: "abc".into(),
-            },
-            ValueType::Matrix => self.matrix(tree, request).await?,
-            ValueType::Vector => self.vector(tree, request).await?,
-        })
-    }
-
-    async fn vector(&self, tree: &Expr, request: &EvalRequest) -> Result<Value, QueryError> {
-        let Value::Matrix(series) = self.matrix(tree, request).await? else {
-            return Ok(Value::default());
-        };
-        Ok(Value::Vector(
-            series
-                .into_iter()
-                .map(|series| InstantSample {
-                    time: request.start,
-                    point: match series.columns.floats.values.last() {
-                        Some(value) => Point::Float(*value),
-                        None => Point::Histogram(series.columns.histograms.float(0)),
-                    },
-                    labels: series.labels,
-                })
-                .collect(),
-        ))
-    }
-
-    async fn matrix(&self, tree: &Expr, request: &EvalRequest) -> Result<Value, QueryError> {
-        let matchers = match tree {
-            Expr::Vector(selector) => selector.matchers.clone(),
-            Expr::Matrix(matrix) => matrix.selector.matchers.clone(),
-            _ => return Ok(Value::Matrix(vec![computed(request)])),
-        };
-        let range = TimeRange::new(request.start - 300_000, request.end);
-        let mut cursor = self.0.select(SelectRequest::new(matchers, range)).await?;
-        let mut found = Vec::new();
-        while let Some(labels) = cursor.advance()? {
-            let mut columns = SeriesColumns::default();
-            cursor.read(&mut columns)?;
-            found.push(RangeSeries { labels, columns });
-        }
-        Ok(Value::Matrix(found))
-    }
-}
-
-fn computed(request: &EvalRequest) -> RangeSeries {
-    let mut columns = SeriesColumns::default();
-    columns.floats.push(request.start, 1.0);
-    RangeSeries {
-        labels: Labels::empty(),
-        columns,
     }
 }
 
@@ -416,7 +301,8 @@ pub(crate) fn full(phase: Phase) -> Parts {
     let store = Arc::new(store());
     let mut parts = Parts::new(Arc::new(FakeServer(phase)));
     parts.clock = Arc::new(ManualClock::new(NOW * 1000));
-    parts.engine = Some(Arc::new(FakeEngine(store.clone())));
+    let engine = Engine::new(store.clone(), EngineOptions::default()).expect("threads");
+    parts.engine = Some(Arc::new(engine));
     parts.samples = Some(store.clone());
     parts.labels = Some(store.clone());
     parts.exemplars = Some(store.clone());
