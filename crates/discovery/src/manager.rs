@@ -65,6 +65,8 @@ impl Manager {
             state: State {
                 name: name.to_owned(),
                 metrics: metrics.clone(),
+                patience: settings.longest_wait,
+                told: Arc::default(),
                 updates,
                 tasks: JoinSet::new(),
                 next_id: 0,
@@ -154,7 +156,9 @@ impl Driver {
                 .with(&[name])
                 .set(now.as_secs_f64());
         }
-        self.tell.send_replace(Arc::new(self.state.target_sets()));
+        let (sets, again) = self.state.target_sets(Instant::now());
+        self.untold = again;
+        self.tell.send_replace(sets);
     }
 }
 
@@ -163,6 +167,9 @@ impl Driver {
 struct State {
     name: String,
     metrics: Metrics,
+    /// How long a new provider is waited for before the targets of the one it replaces are dropped.
+    patience: Duration,
+    told: Arc<TargetSets>,
     updates: mpsc::Sender<Update>,
     tasks: JoinSet<()>,
     next_id: u64,
@@ -176,6 +183,9 @@ struct State {
 /// A running provider and its groups by source.
 #[derive(Debug)]
 struct Found {
+    began: Instant,
+    /// Whether it has sent anything yet.
+    spoke: bool,
     task: AbortHandle,
     groups: BTreeMap<String, Arc<TargetGroup>>,
 }
@@ -234,6 +244,8 @@ impl State {
                     self.found.insert(
                         self.next_id,
                         Found {
+                            began: Instant::now(),
+                            spoke: false,
                             task,
                             groups: BTreeMap::new(),
                         },
@@ -257,7 +269,7 @@ impl State {
         let Some(found) = self.found.get_mut(&provider) else {
             return false;
         };
-        let mut changed = false;
+        let mut changed = !std::mem::replace(&mut found.spoke, true);
         for group in groups {
             let same = match group.targets.is_empty() {
                 true => found.groups.remove(&group.source).is_none(),
@@ -275,16 +287,33 @@ impl State {
         changed
     }
 
-    fn target_sets(&self) -> TargetSets {
+    /// All targets now; and when to ask again, if a set still waits for a provider.
+    ///
+    /// A set whose settings changed keeps its targets until the new providers have spoken, or have
+    /// been silent for too long: a reload must not make every target of a job disappear for a moment.
+    fn target_sets(&mut self, now: Instant) -> (Arc<TargetSets>, Option<Instant>) {
         let mut sets = TargetSets::new();
+        let mut again: Option<Instant> = None;
         for (set, mechanisms) in &self.sets {
             let ids = mechanisms
                 .iter()
                 .filter_map(|mechanism| self.providers.get(mechanism));
-            let found = ids.filter_map(|id| self.found.get(id));
-            let groups: Vec<_> = found
-                .flat_map(|found| found.groups.values().cloned())
-                .collect();
+            let found: Vec<_> = ids.filter_map(|id| self.found.get(id)).collect();
+            let silent = found
+                .iter()
+                .filter(|found| !found.spoke)
+                .map(|found| found.began + self.patience);
+            let before = self.told.get(set).filter(|groups| !groups.is_empty());
+            let groups = match (before, silent.max().filter(|until| *until > now)) {
+                (Some(before), Some(until)) => {
+                    again = Some(again.map_or(until, |soonest| soonest.min(until)));
+                    before.clone()
+                }
+                _ => found
+                    .iter()
+                    .flat_map(|found| found.groups.values().cloned())
+                    .collect(),
+            };
             let count: usize = groups.iter().map(|group| group.targets.len()).sum();
             #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 targets")]
             self.metrics
@@ -293,7 +322,8 @@ impl State {
                 .set(count as f64);
             sets.insert(set.clone(), groups);
         }
-        sets
+        self.told = Arc::new(sets);
+        (self.told.clone(), again)
     }
 }
 
@@ -427,12 +457,28 @@ mod tests {
             sets(&[("a", &["h:1"]), ("c", &["h:1"])])
         );
         assert_eq!(hand.0.lock().len(), 1);
-        // Other settings begin with nothing, and what the old provider still says does not count.
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_settings_keep_targets_until_there_are_new_ones() {
+        let (manager, mut targets, _) = start();
+        let hand = ByHand::default();
+        manager.apply(configs([("a", hand.configs("x"))])).await;
+        told(&mut targets).await;
+        hand.send(0, "s", &["h:1"]).await;
+        told(&mut targets).await;
         manager.apply(configs([("a", hand.configs("y"))])).await;
-        assert_eq!(told(&mut targets).await, sets(&[("a", &[])]));
+        assert_eq!(told(&mut targets).await, sets(&[("a", &["h:1"])]));
+        // What the old provider still says does not count.
         hand.send(0, "s", &["old:1"]).await;
         hand.send(1, "s", &["new:1"]).await;
         assert_eq!(told(&mut targets).await, sets(&[("a", &["new:1"])]));
+        // One that finds nothing has spoken; one that says nothing is waited for, but not for ever.
+        manager.apply(configs([("a", hand.configs("z"))])).await;
+        assert_eq!(told(&mut targets).await, sets(&[("a", &["new:1"])]));
+        let began = Instant::now();
+        assert_eq!(told(&mut targets).await, sets(&[("a", &[])]));
+        assert!(began.elapsed() >= Duration::from_secs(4));
     }
 
     #[tokio::test(start_paused = true)]

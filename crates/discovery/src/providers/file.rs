@@ -156,6 +156,7 @@ impl Provider for FileProvider {
             let watcher = self.watch(poke);
             let mut ticks = tokio::time::interval(self.every);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut first = true;
             loop {
                 tokio::select! {
                     _ = ticks.tick() => {}
@@ -169,7 +170,8 @@ impl Provider for FileProvider {
                     break;
                 };
                 self = this;
-                if !groups.is_empty() {
+                // The first time also nothing is told, so that nobody waits for it.
+                if !groups.is_empty() || std::mem::take(&mut first) {
                     out.send(groups).await;
                 }
             }
