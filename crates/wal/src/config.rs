@@ -58,7 +58,7 @@ impl Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// Prometheus's format: pages of 32 KiB holding fragments with a header
-    /// of 7 bytes. Damage costs a page.
+    /// of 7 bytes. Damage costs the records that it hits.
     Pages(Compression),
     /// One header of 12 bytes per record. Damage costs a record.
     Frames,

@@ -157,11 +157,7 @@ pub(crate) fn decode(data: &[u8], base: u64, mut at: usize, scratch: &mut Scratc
             // writer that was stopped.
             Read::Padding(end) => return damage(start, end, DamageReason::Torn),
             Read::End => return damage(start, at, DamageReason::Torn),
-            // Nothing in the rest of the page can be trusted.
-            Read::Damage(reason) => {
-                let next_page = at + room_in_page(base + at as u64);
-                return damage(start, next_page.min(data.len()), reason);
-            }
+            Read::Damage(reason) => return damage(start, resync(data, base, at + 1), reason),
         };
         let out_of_order = |resume| damage(start, resume, DamageReason::Order);
         match (fragment.kind, open) {
@@ -238,6 +234,21 @@ fn decompress(stored: &[u8], flags: u8, out: &mut Vec<u8>) -> Result<(), DamageR
     }
 }
 
+/// Where reading may resume in the page of `from`: at the next whole fragment
+/// that begins a record, or at the next page. A wrong guess would need a
+/// matching checksum over bytes that are none.
+fn resync(data: &[u8], base: u64, from: usize) -> usize {
+    let page_end = from - 1 + room_in_page(base + from as u64 - 1);
+    let end = page_end.min(data.len());
+    let begins_a_record = |at: &usize| match read_fragment(data, base, *at) {
+        Read::Fragment(fragment) => {
+            matches!(fragment.kind, FULL | FIRST) && !fragment.data.is_empty()
+        }
+        _ => false,
+    };
+    (from..end).find(begins_a_record).unwrap_or(end)
+}
+
 fn damage(start: usize, resume: usize, reason: DamageReason) -> Step {
     Step::Damage {
         start,
@@ -301,13 +312,18 @@ mod tests {
     }
 
     #[test]
-    fn damage_costs_the_rest_of_its_page_only() {
+    fn damage_costs_one_record() {
         let record = [9u8; 1000];
         let mut data = write(&[&record[..]; 100], Compression::None);
         data[PAGE + 5000] ^= 1;
         let (back, damages) = read(&data);
-        assert_eq!(damages[0], DamageReason::Checksum);
-        assert!(back.len() > 65 && back.len() < 100, "{}", back.len());
+        assert_eq!(damages, [DamageReason::Checksum]);
+        assert_eq!(back.len(), 99);
+        assert!(back.iter().all(|r| r == &record));
+        // A page that came back as zeros costs what was in it.
+        data[PAGE..PAGE + 4096].fill(0);
+        let (back, _) = read(&data);
+        assert!(back.len() >= 94, "{}", back.len());
         assert!(back.iter().all(|r| r == &record));
     }
 
