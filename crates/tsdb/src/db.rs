@@ -66,6 +66,7 @@ impl Db {
             chunk_range: options.block_range.max(1),
             max_series: options.max_series,
             max_exemplars: options.max_exemplars,
+            late_window: i64::try_from(options.out_of_order_window.as_millis()).unwrap_or(i64::MAX),
         });
         set::remove_leftovers(env.files.as_ref(), &dir)?;
         let opened = set::open_all(env.files.as_ref(), &dir)?;
@@ -75,7 +76,9 @@ impl Db {
         }
         let started = env.clock.monotonic();
         let log_dir = log::dir(&dir);
-        let report = replay(&head, &env.files, &log_dir, options.replay_threads)?;
+        let late_dir = log::late_dir(&dir);
+        let threads = options.replay_threads;
+        let report = replay(&head, &env.files, &log_dir, &late_dir, threads)?;
         let took = env.clock.monotonic().saturating_sub(started);
         tell(&report, took);
         repair(&env, &report)?;
@@ -118,7 +121,7 @@ impl Db {
     /// # Errors
     /// The log could not be synced.
     pub fn sync(&self) -> Result<()> {
-        self.inner.log.wal.sync().map_err(error::log)
+        self.inner.log.sync().map_err(error::log)
     }
 
     /// Syncs and refuses batches from now on. Queries go on working until
@@ -152,6 +155,7 @@ impl Db {
             floats_appended: counters.floats_appended.get(),
             histograms_appended: counters.histograms_appended.get(),
             exemplars_appended: counters.exemplars_appended.get(),
+            late_appended: counters.late_appended.get(),
             out_of_order: counters.out_of_order.get(),
             out_of_bounds: counters.out_of_bounds.get(),
             duplicates: counters.duplicates.get(),
@@ -250,5 +254,9 @@ fn describe(report: &Report) -> Vec<String> {
         .damage
         .iter()
         .map(|(dir, damage)| format!("log {}: {damage}", dir.display()));
-    damaged.chain(counted).collect()
+    let missing = report.missing.iter().map(|(dir, from, to)| {
+        let (count, dir) = (to - from, dir.display());
+        format!("log {dir}: {count} segments from {from:08} on are missing")
+    });
+    damaged.chain(missing).chain(counted).collect()
 }

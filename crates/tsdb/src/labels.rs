@@ -125,8 +125,7 @@ impl Block {
 impl Head {
     /// The slots of the series that a label request is about; `None` for all.
     fn asked_about(&self, request: &LabelRequest) -> Option<RoaringBitmap> {
-        let times = self.times.range();
-        if !times.is_some_and(|times| times.overlaps(&request.range)) {
+        if !self.may_have(request.range) {
             return Some(RoaringBitmap::new());
         }
         if request.matcher_sets.is_empty() {
@@ -166,7 +165,9 @@ impl Head {
         let slots = slots.unwrap_or_else(|| self.index.read().all().clone());
         let labels = |slot: u32| {
             let series = self.slots.get(slot)?.lock();
-            let there = series.times().is_some_and(|t| t.overlaps(&request.range));
+            let there = series
+                .all_times()
+                .is_some_and(|t| t.overlaps(&request.range));
             (series.alive && there).then(|| series.labels.clone())
         };
         slots.iter().filter_map(labels).collect()

@@ -28,11 +28,43 @@ pub(crate) fn dir(data: &Path) -> PathBuf {
     data.join("wal")
 }
 
-/// The log of a head.
+/// The directory of the log of late samples.
+pub(crate) fn late_dir(data: &Path) -> PathBuf {
+    data.join("wbl")
+}
+
+/// The logs of a head.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) wal: Wal,
+    late: Arc<LateLog>,
     syncer: Option<Syncer>,
+}
+
+/// The log of late samples, made with the first of them.
+#[derive(Debug)]
+struct LateLog {
+    files: Arc<dyn Files>,
+    dir: PathBuf,
+    config: Config,
+    wal: Mutex<Option<Wal>>,
+}
+
+impl LateLog {
+    fn get_or_open(&self) -> headwater_wal::Result<Wal> {
+        let mut wal = self.wal.lock();
+        if let Some(wal) = &*wal {
+            return Ok(wal.clone());
+        }
+        let opened = Wal::open(Arc::clone(&self.files), &self.dir, self.config.clone())?;
+        *wal = Some(opened.clone());
+        Ok(opened)
+    }
+
+    fn sync(&self) -> headwater_wal::Result<()> {
+        let wal = self.wal.lock().clone();
+        wal.map_or(Ok(()), |wal| wal.sync())
+    }
 }
 
 impl Log {
@@ -45,12 +77,18 @@ impl Log {
             .framing(framing(options))
             .segment_bytes(options.segment_bytes)
             .sync(policy);
+        let late = Arc::new(LateLog {
+            files: Arc::clone(&files),
+            dir: late_dir(data),
+            config: config.clone(),
+            wal: Mutex::new(None),
+        });
         let wal = Wal::open(files, &dir(data), config).map_err(error::log)?;
         let syncer = match options.durability {
-            Durability::OnCommit => Some(Syncer::start(wal.clone())?),
+            Durability::OnCommit => Some(Syncer::start(wal.clone(), Arc::clone(&late))?),
             _ => None,
         };
-        Ok(Log { wal, syncer })
+        Ok(Log { wal, late, syncer })
     }
 
     /// The records of a batch, in the order in which a replay needs them.
@@ -72,17 +110,46 @@ impl Log {
         records
     }
 
-    /// Writes records; the ticket resolves when they are as durable as the
-    /// store promises.
-    pub(crate) fn write(&self, records: &[Vec<u8>]) -> Result<Ticket> {
-        if records.is_empty() {
+    /// The records of the late samples of a batch.
+    pub(crate) fn encode_late(&self, contents: &Contents) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        encode_section(&contents.late, &mut records);
+        records
+    }
+
+    /// Writes records and those of late samples; the ticket resolves when
+    /// they are as durable as the store promises.
+    pub(crate) fn write(&self, records: &[Vec<u8>], late: &[Vec<u8>]) -> Result<Ticket> {
+        if records.is_empty() && late.is_empty() {
             return Ok(Ticket::ready());
         }
-        self.wal.append(records).map_err(error::log)?;
+        if !records.is_empty() {
+            self.wal.append(records).map_err(error::log)?;
+        }
+        if !late.is_empty() {
+            let log = self.late.get_or_open().map_err(error::log)?;
+            log.append(late).map_err(error::log)?;
+        }
         Ok(match &self.syncer {
             Some(syncer) => syncer.ticket(),
             None => Ticket::ready(),
         })
+    }
+
+    /// Makes everything written so far durable.
+    pub(crate) fn sync(&self) -> headwater_wal::Result<()> {
+        self.wal.sync().and_then(|()| self.late.sync())
+    }
+
+    /// Begins a segment of the log of late samples; says which. What is in
+    /// earlier ones may be removed once a block has it.
+    pub(crate) fn cut_late(&self) -> headwater_wal::Result<u64> {
+        self.late.get_or_open()?.cut()
+    }
+
+    /// Removes the segments of late samples before `segment`.
+    pub(crate) fn truncate_late(&self, segment: u64) -> headwater_wal::Result<()> {
+        self.late.get_or_open()?.truncate_before(segment)
     }
 
     /// The record of deleted ranges.
@@ -213,7 +280,7 @@ struct Waiting {
 }
 
 impl Syncer {
-    fn start(wal: Wal) -> Result<Syncer> {
+    fn start(wal: Wal, late: Arc<LateLog>) -> Result<Syncer> {
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
             come: Condvar::new(),
@@ -221,7 +288,7 @@ impl Syncer {
         let thread = std::thread::Builder::new().name("tsdb-sync".into());
         let of_thread = Arc::clone(&shared);
         let thread = thread
-            .spawn(move || sync_for_tickets(&wal, &of_thread))
+            .spawn(move || sync_for_tickets(&wal, &late, &of_thread))
             .map_err(|e| Error::new(ErrorKind::Io, "cannot start the syncing thread").because(e))?;
         Ok(Syncer {
             shared,
@@ -238,7 +305,7 @@ impl Syncer {
     }
 }
 
-fn sync_for_tickets(wal: &Wal, shared: &Shared) {
+fn sync_for_tickets(wal: &Wal, late: &LateLog, shared: &Shared) {
     loop {
         let senders = {
             let mut waiting = shared.waiting.lock();
@@ -250,7 +317,8 @@ fn sync_for_tickets(wal: &Wal, shared: &Shared) {
             }
             std::mem::take(&mut waiting.senders)
         };
-        let outcome = wal.sync().map_err(|e| e.to_string());
+        let synced = wal.sync().and_then(|()| late.sync());
+        let outcome = synced.map_err(|e| e.to_string());
         for sender in senders {
             sender.resolve(match &outcome {
                 Ok(()) => Ok(()),

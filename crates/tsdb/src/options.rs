@@ -24,6 +24,10 @@ pub struct Options {
     pub max_series: u32,
     /// Exemplars kept in memory, newest first; 0 keeps none.
     pub max_exemplars: usize,
+    /// Samples may be this much older than the newest sample of the store;
+    /// late ones are logged and compacted apart. Zero accepts none that is
+    /// older than the newest of its series.
+    pub out_of_order_window: Duration,
     /// Blocks whose newest sample is older than this, counted from the newest
     /// block, are removed; none if zero.
     pub retention: Duration,
@@ -65,6 +69,7 @@ impl Default for Options {
             log_compression: Compression::Snappy,
             max_series: u32::MAX,
             max_exemplars: 100_000,
+            out_of_order_window: Duration::ZERO,
             retention: Duration::from_secs(15 * 24 * 3600),
             retention_bytes: 0,
             max_block_range: 27 * TWO_HOURS,

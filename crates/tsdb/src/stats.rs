@@ -23,9 +23,20 @@ pub(crate) struct Counters {
     pub(crate) floats_appended: Count,
     pub(crate) histograms_appended: Count,
     pub(crate) exemplars_appended: Count,
+    pub(crate) late_appended: Count,
+    pub(crate) late_in_blocks: Count,
     pub(crate) out_of_order: Count,
     pub(crate) out_of_bounds: Count,
     pub(crate) duplicates: Count,
+}
+
+impl Counters {
+    /// Late samples that are in no block yet.
+    pub(crate) fn late_waiting(&self) -> u64 {
+        self.late_appended
+            .get()
+            .saturating_sub(self.late_in_blocks.get())
+    }
 }
 
 /// A picture of the store for status pages and metrics.
@@ -46,6 +57,9 @@ pub struct Stats {
     pub histograms_appended: u64,
     /// Exemplars committed since.
     pub exemplars_appended: u64,
+    /// Late samples committed since; see
+    /// [`Options::out_of_order_window`](crate::Options::out_of_order_window).
+    pub late_appended: u64,
     /// Samples refused because a newer one was there.
     pub out_of_order: u64,
     /// Samples refused because they were too old for the head.

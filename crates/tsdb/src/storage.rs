@@ -17,9 +17,10 @@ use crate::log::Log;
 use crate::read::{self, StoreChunkCursor, StoreCursor};
 
 impl Append for Db {
-    fn appender(&self, _options: AppendOptions) -> Result<Box<dyn Appender + '_>> {
+    fn appender(&self, options: AppendOptions) -> Result<Box<dyn Appender + '_>> {
         self.inner.writable()?;
-        Ok(Box::new(Batch::new(&self.inner.head, &self.inner.log)))
+        let Inner { head, log, .. } = &*self.inner;
+        Ok(Box::new(Batch::new(head, log, options)))
     }
 }
 
@@ -61,8 +62,7 @@ impl Inner {
     }
 
     pub(crate) fn slots_in(&self, range: TimeRange, matchers: &[Matcher]) -> Vec<u32> {
-        let head = self.head.times.range();
-        match head.is_some_and(|times| times.overlaps(&range)) {
+        match self.head.may_have(range) {
             true => self.head.matching(matchers),
             false => Vec::new(),
         }
@@ -186,7 +186,7 @@ impl Inner {
         }
         let named: Vec<(u64, TimeRange)> = stones.iter().map(|s| (s.1, s.2)).collect();
         let record = Log::encode_tombstones(&named);
-        let ticket = self.log.write(&[record])?;
+        let ticket = self.log.write(&[record], &[])?;
         for (slot, log_ref, range) in stones {
             if let Some(cell) = self.head.slots.get(slot) {
                 let mut series = cell.lock();
@@ -200,7 +200,7 @@ impl Inner {
 
     fn stone(&self, slot: u32, range: TimeRange) -> Option<(u32, u64, TimeRange)> {
         let series = self.head.slots.get(slot)?.lock();
-        let stone = clamped(range, series.times()?)?;
+        let stone = clamped(range, series.all_times()?)?;
         Some((slot, series.log_ref, stone))
     }
 }

@@ -11,9 +11,11 @@ pub(crate) mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use headwater_blockfmt::index::ChunkMeta;
+use headwater_blockfmt::meta::Compaction;
 use headwater_blockfmt::record::TombstoneEntry;
 use headwater_blockfmt::segment::{self, ChunkRef};
 use headwater_blockfmt::{BlockMeta, DecodeError, EncodedChunk, Index, tombstones};
@@ -37,6 +39,10 @@ pub(crate) struct Block {
     chunks: Vec<Bytes>,
     stones: RwLock<Arc<Stones>>,
     pub(crate) bytes: u64,
+    /// A merge has failed: it would fail again.
+    pub(crate) merge_failed: AtomicBool,
+    /// What is damaged and does not keep the rest from being served.
+    pub(crate) damage: Vec<String>,
 }
 
 fn damaged(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -47,21 +53,31 @@ fn damaged(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -
 }
 
 impl Block {
-    /// Opens the block in `dir`.
+    /// Opens the block in `dir`. Without an index there is nothing to serve;
+    /// damage of other files is noted.
     pub(crate) fn open(files: &dyn Files, dir: &Path) -> Result<Block> {
-        let meta_path = dir.join("meta.json");
-        let meta = files.read(&meta_path).map_err(error::file)?;
-        let meta = BlockMeta::decode(&meta).map_err(|e| damaged(&meta_path, e))?;
         let index_path = dir.join("index");
         let index = files.map(&index_path).map_err(error::file)?;
         let index = Index::open(index).map_err(|e| damaged(&index_path, e))?;
+        let mut damage = Vec::new();
+        let meta = match read_meta(files, &dir.join("meta.json")) {
+            Ok(meta) => meta,
+            Err(error) => {
+                damage.push(format!("{error}; the index says enough to serve the block"));
+                meta_of_index(dir, &index).map_err(|e| damaged(&index_path, e))?
+            }
+        };
+        let chunks = open_chunks(files, &dir.join("chunks"), &mut damage)?;
+        let stones = read_stones(files, &dir.join("tombstones"), &mut damage)?;
         Ok(Block {
             meta,
             index,
-            chunks: open_chunks(files, &dir.join("chunks"))?,
-            stones: RwLock::new(Arc::new(read_stones(files, &dir.join("tombstones"))?)),
+            chunks,
+            stones: RwLock::new(Arc::new(stones)),
             bytes: files.dir_size(dir).map_err(error::file)?,
             dir: dir.to_path_buf(),
+            merge_failed: AtomicBool::new(false),
+            damage,
         })
     }
 
@@ -142,8 +158,44 @@ pub(crate) fn chunk_path(dir: &Path, number: u32) -> PathBuf {
     dir.join(format!("{number:06}"))
 }
 
+fn read_meta(files: &dyn Files, path: &Path) -> Result<BlockMeta> {
+    let bytes = files.read(path).map_err(error::file)?;
+    BlockMeta::decode(&bytes).map_err(|e| damaged(path, e))
+}
+
+/// What can be told of a block without its `meta.json`.
+fn meta_of_index(dir: &Path, index: &Index<Region>) -> Result<BlockMeta, DecodeError> {
+    let name = dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let ulid = name.unwrap_or_default();
+    let mut meta = BlockMeta {
+        compaction: Compaction {
+            level: 1,
+            sources: vec![ulid.clone()],
+            ..Compaction::default()
+        },
+        ulid,
+        min_time: i64::MAX,
+        max_time: i64::MIN,
+        version: headwater_blockfmt::meta::VERSION,
+        ..BlockMeta::default()
+    };
+    let mut chunks = Vec::new();
+    for reference in index.all_postings()?.iter() {
+        index.series(reference)?.chunks_into(&mut chunks)?;
+        for chunk in &chunks {
+            meta.min_time = meta.min_time.min(chunk.min_time);
+            meta.max_time = meta.max_time.max(chunk.max_time.saturating_add(1));
+        }
+        meta.stats.num_series += 1;
+        meta.stats.num_chunks += chunks.len() as u64;
+    }
+    Ok(meta)
+}
+
 /// Opens chunk files 000001 and so on, up to the first that is missing.
-fn open_chunks(files: &dyn Files, dir: &Path) -> Result<Vec<Bytes>> {
+fn open_chunks(files: &dyn Files, dir: &Path, damage: &mut Vec<String>) -> Result<Vec<Bytes>> {
     let mut out = Vec::new();
     for number in 1.. {
         let path = chunk_path(dir, number);
@@ -151,19 +203,33 @@ fn open_chunks(files: &dyn Files, dir: &Path) -> Result<Vec<Bytes>> {
             break;
         }
         let file = files.map(&path).map_err(error::file)?;
-        segment::check_header(&file).map_err(|e| damaged(&path, e))?;
+        // Every chunk has its own checksum, so the header is no reason to
+        // distrust them.
+        if let Err(error) = segment::check_header(&file) {
+            damage.push(damaged(&path, error).to_string());
+        }
         out.push(Bytes::from_owner(file));
+    }
+    if out.is_empty() {
+        damage.push(format!("{} has no chunk files", dir.display()));
     }
     Ok(out)
 }
 
-fn read_stones(files: &dyn Files, path: &Path) -> Result<Stones> {
+/// Without its deletions a block shows what was deleted: that is better than
+/// to show nothing, and it is said.
+fn read_stones(files: &dyn Files, path: &Path, damage: &mut Vec<String>) -> Result<Stones> {
     let mut stones = Stones::new();
     if files.file_len(path).map_err(error::file)?.is_none() {
         return Ok(stones);
     }
     let file = files.read(path).map_err(error::file)?;
-    for entry in tombstones::decode(&file).map_err(|e| damaged(path, e))? {
+    let entries = tombstones::decode(&file).unwrap_or_else(|error| {
+        let error = damaged(path, error);
+        damage.push(format!("{error}; deleted samples of this block are back"));
+        Vec::new()
+    });
+    for entry in entries {
         // References of blocks have 32 bits; another one names no series.
         if let Ok(reference) = u32::try_from(entry.reference) {
             add_range(stones.entry(reference).or_default(), entry.range);

@@ -76,7 +76,10 @@ pub(crate) fn open_all(files: &dyn Files, dir: &Path) -> Result<Opened> {
             continue;
         }
         match Block::open(files, &dir.join(&entry.name)) {
-            Ok(block) => opened.blocks.push(Arc::new(block)),
+            Ok(block) => {
+                opened.damage.extend_from_slice(&block.damage);
+                opened.blocks.push(Arc::new(block));
+            }
             Err(error) => opened
                 .damage
                 .push(format!("block {} is not served: {error}", entry.name)),

@@ -9,10 +9,12 @@ use headwater_model::{
     Exemplar, FloatHistogram, Histogram, HistogramRef, Labels, Metadata, TimeRange, Timestamp,
 };
 use headwater_storage::{
-    AppendError, Appender, Error, ErrorKind, FloatSample, Result, SampleValue, SeriesRef, Ticket,
+    AppendError, AppendOptions, Appender, Error, ErrorKind, FloatSample, Result, SampleValue,
+    SeriesRef, Ticket,
 };
 
 use super::exemplars::admit as admit_exemplar;
+use super::late::LateValue;
 use super::series::{Admission, Kind, Pending, Place, Series};
 use super::{Head, slots};
 use crate::log::Log;
@@ -41,8 +43,18 @@ pub(crate) struct Contents {
     /// Series that the log does not know yet.
     pub(crate) new_series: Vec<(u64, Labels)>,
     pub(crate) sections: Vec<Section>,
+    /// Samples older than the newest of their series.
+    pub(crate) late: Section,
     pub(crate) exemplars: Vec<Entry<(Labels, Exemplar)>>,
     pub(crate) metadata: Vec<Entry<Arc<Metadata>>>,
+}
+
+/// How a sample comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    InOrder,
+    Repeated,
+    Late,
 }
 
 /// One open batch.
@@ -51,6 +63,8 @@ pub(crate) struct Batch<'h> {
     log: &'h Log,
     number: u32,
     oldest_accepted: Timestamp,
+    /// The oldest time of a late sample that is accepted, if any is.
+    oldest_late: Option<Timestamp>,
     contents: Contents,
     /// Slots of series that the log does not know yet, with repetitions.
     unlogged: Vec<u32>,
@@ -60,12 +74,14 @@ pub(crate) struct Batch<'h> {
 }
 
 impl<'h> Batch<'h> {
-    pub(crate) fn new(head: &'h Head, log: &'h Log) -> Batch<'h> {
+    pub(crate) fn new(head: &'h Head, log: &'h Log, options: AppendOptions) -> Batch<'h> {
+        let oldest_late = head.oldest_late().filter(|_| !options.discard_out_of_order);
         Batch {
             head,
             log,
             number: head.batch_number(),
             oldest_accepted: head.oldest_accepted(),
+            oldest_late,
             contents: Contents {
                 sections: vec![Section::default()],
                 ..Contents::default()
@@ -102,23 +118,82 @@ impl<'h> Batch<'h> {
         }
     }
 
-    fn check_bounds(&self, time: Timestamp) -> Result<(), AppendError> {
-        if time >= self.oldest_accepted {
-            return Ok(());
+    /// Whether a sample may come in order, late, or not at all. `admission`
+    /// says how it stands to the newest sample of its series.
+    fn judge(
+        &self,
+        time: Timestamp,
+        admission: Result<Admission, AppendError>,
+    ) -> Result<Judgement, AppendError> {
+        let in_time = time >= self.oldest_accepted;
+        match (admission, self.oldest_late) {
+            (Ok(Admission::New), _) if in_time => Ok(Judgement::InOrder),
+            (Ok(Admission::Repeated), _) if in_time => Ok(Judgement::Repeated),
+            (Err(AppendError::DuplicateTimestamp), _) if in_time => {
+                self.head.counters.duplicates.add(1);
+                Err(AppendError::DuplicateTimestamp)
+            }
+            (_, Some(oldest)) if time >= oldest => Ok(Judgement::Late),
+            (_, Some(oldest)) => {
+                self.head.counters.out_of_bounds.add(1);
+                Err(AppendError::TooOld { oldest })
+            }
+            (Err(error), None) if in_time => {
+                self.head.counters.out_of_order.add(1);
+                Err(error)
+            }
+            (_, None) => {
+                self.head.counters.out_of_bounds.add(1);
+                Err(AppendError::OutOfBounds {
+                    oldest: self.oldest_accepted,
+                })
+            }
         }
-        self.head.counters.out_of_bounds.add(1);
-        Err(AppendError::OutOfBounds {
-            oldest: self.oldest_accepted,
-        })
     }
 
-    fn refuse(&self, error: AppendError) -> AppendError {
-        match &error {
-            AppendError::OutOfOrder { .. } => self.head.counters.out_of_order.add(1),
-            AppendError::DuplicateTimestamp => self.head.counters.duplicates.add(1),
-            _ => {}
+    /// Takes a late sample, unless its series has a late one at its time.
+    #[cold]
+    fn append_late(
+        &mut self,
+        series: &mut Series,
+        slot: u32,
+        time: Timestamp,
+        value: LateValue,
+    ) -> Result<(), AppendError> {
+        match series.late().and_then(|late| late.get(time)) {
+            Some(there) if *there == value => return Ok(()),
+            Some(_) => {
+                self.head.counters.duplicates.add(1);
+                return Err(AppendError::DuplicateTimestamp);
+            }
+            None => {}
         }
-        error
+        if !series.logged {
+            self.unlogged.push(slot);
+        }
+        let log_ref = series.log_ref;
+        let late = &mut self.contents.late;
+        match value {
+            LateValue::Float(value) => late.floats.push(Entry {
+                slot,
+                log_ref,
+                time,
+                value,
+            }),
+            LateValue::Integer(value) => late.integers.push(Entry {
+                slot,
+                log_ref,
+                time,
+                value,
+            }),
+            LateValue::FloatHistogram(value) => late.float_histograms.push(Entry {
+                slot,
+                log_ref,
+                time,
+                value,
+            }),
+        }
+        Ok(())
     }
 
     /// Whether a sample may follow the one at `place` of this batch.
@@ -186,14 +261,17 @@ impl<'h> Batch<'h> {
             .slots
             .lock(reference)
             .ok_or(AppendError::UnknownSeries)?;
-        self.check_bounds(time)?;
         let pending = self.pending(&series, slot);
         let admission = match pending {
             None => series.admit_float(time, value),
             Some(place) => self.admit_after(place, time, &SampleValue::Float(value)),
         };
-        if admission.map_err(|e| self.refuse(e))? == Admission::Repeated {
-            return Ok(());
+        match self.judge(time, admission)? {
+            Judgement::InOrder => {}
+            Judgement::Repeated => return Ok(()),
+            Judgement::Late => {
+                return self.append_late(&mut series, slot, time, LateValue::Float(value));
+            }
         }
         let section = self.section_for(pending, Kind::Float)?;
         let floats = &mut self.contents.sections[usize::from(section)].floats;
@@ -226,15 +304,24 @@ impl<'h> Batch<'h> {
             .slots
             .lock(reference)
             .ok_or(AppendError::UnknownSeries)?;
-        self.check_bounds(time)?;
         value.validate()?;
         let pending = self.pending(&series, slot);
         let admission = match pending {
             None => series.admit_histogram(time, value),
             Some(place) => self.admit_after(place, time, &sample),
         };
-        if admission.map_err(|e| self.refuse(e))? == Admission::Repeated {
-            return Ok(());
+        match self.judge(time, admission)? {
+            Judgement::InOrder => {}
+            Judgement::Repeated => return Ok(()),
+            Judgement::Late => {
+                let value = match value {
+                    HistogramRef::Integer(value) => LateValue::Integer(Arc::new(value.clone())),
+                    HistogramRef::Float(value) => {
+                        LateValue::FloatHistogram(Arc::new(value.clone()))
+                    }
+                };
+                return self.append_late(&mut series, slot, time, value);
+            }
         }
         let kind = kind_of(value);
         let section = self.section_for(pending, kind)?;
@@ -329,10 +416,38 @@ impl<'h> Batch<'h> {
                 },
             );
         }
+        self.apply_late();
         head.times.cover(self.times);
         head.isolation.complete(commit);
         self.apply_beside_samples();
         self.count();
+    }
+
+    fn apply_late(&mut self) {
+        let (head, number) = (self.head, self.number);
+        let mut times = TimeRange::new(Timestamp::MAX, Timestamp::MIN);
+        let mut push = |series: &mut Series, time: Timestamp, value: LateValue| {
+            if series.push_late(time, value) {
+                times = TimeRange::new(times.start.min(time), times.end.max(time));
+                head.counters.late_appended.add(1);
+            }
+        };
+        let late = &self.contents.late;
+        each_series(head, number, &late.floats, |series, entry| {
+            push(series, entry.time, LateValue::Float(entry.value));
+        });
+        each_series(head, number, &late.integers, |series, entry| {
+            push(
+                series,
+                entry.time,
+                LateValue::Integer(Arc::clone(&entry.value)),
+            );
+        });
+        each_series(head, number, &late.float_histograms, |series, entry| {
+            let value = LateValue::FloatHistogram(Arc::clone(&entry.value));
+            push(series, entry.time, value);
+        });
+        head.late_times.cover(times);
     }
 
     fn apply_beside_samples(&mut self) {
@@ -377,6 +492,10 @@ impl<'h> Batch<'h> {
     }
 }
 
+/// How many series ahead memory is asked for.
+const SLOT_AHEAD: usize = 16;
+const CHUNK_AHEAD: usize = 8;
+
 /// Locks the series of each entry, gives up the batch's claim and acts.
 #[inline]
 fn each_series<V>(
@@ -385,7 +504,14 @@ fn each_series<V>(
     entries: &[Entry<V>],
     mut act: impl FnMut(&mut Series, &Entry<V>),
 ) {
-    for entry in entries {
+    let slot_at = |at: usize| entries.get(at).and_then(|e| head.slots.get(e.slot));
+    for (at, entry) in entries.iter().enumerate() {
+        if let Some(later) = slot_at(at + SLOT_AHEAD) {
+            later.prefetch();
+        }
+        if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
+            soon.prefetch_chunk();
+        }
         let Some(cell) = head.slots.get(entry.slot) else {
             continue;
         };
@@ -396,6 +522,7 @@ fn each_series<V>(
         // The slot may have got another series if this one was forgotten.
         if series.alive && series.log_ref == entry.log_ref {
             act(&mut series, entry);
+            cell.note_chunk(&series);
         }
     }
 }
@@ -452,6 +579,11 @@ impl Appender for Batch<'_> {
             floats.reserve(samples.len());
         }
         for (at, sample) in samples.iter().enumerate() {
+            let later = samples.get(at + SLOT_AHEAD);
+            let later = later.and_then(|s| self.head.slots.get(slots::split(s.series).0));
+            if let Some(later) = later {
+                later.prefetch_head();
+            }
             if let Err(error) = self.append_float(sample.series, sample.time, sample.value) {
                 refused(at, error);
             }
@@ -521,13 +653,14 @@ impl Appender for Batch<'_> {
     fn commit(mut self: Box<Self>) -> Result<Ticket> {
         self.collect_new_series();
         let records = self.log.encode(&self.contents);
+        let late = self.log.encode_late(&self.contents);
         let head = self.head;
         let _order = head.order.lock();
         if self.times.start < head.times.min_valid() && !self.times.is_empty() {
             let what = "a block was made of the time of this batch while it was open: try again";
             return Err(Error::new(ErrorKind::Unavailable, what));
         }
-        let ticket = self.log.write(&records)?;
+        let ticket = self.log.write(&records, &late)?;
         self.mark_logged();
         self.apply();
         // The claims were given up on the way.

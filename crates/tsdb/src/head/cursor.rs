@@ -48,14 +48,18 @@ impl View {
     fn see_into(&self, slot: u32, seen: &mut Loaded) {
         seen.chunks.clear();
         seen.deleted.clear();
+        seen.late.clear();
         let Some(cell) = self.head.slots.get(slot) else {
             return;
         };
         let series = cell.lock();
-        let visible = series.visible(self.range, self.snapshot.sees);
-        if !series.alive || visible.is_empty() {
+        if !series.alive {
             return;
         }
+        if let Some(late) = series.late() {
+            late.copy_to(self.range, &mut seen.late);
+        }
+        let visible = series.visible(self.range, self.snapshot.sees);
         series.chunks_in(visible, &mut seen.chunks);
         seen.deleted.extend_from_slice(series.deleted());
         seen.visible = TimeSpan(visible);

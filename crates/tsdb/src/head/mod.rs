@@ -11,9 +11,11 @@ pub(crate) mod cursor;
 pub(crate) mod exemplars;
 pub(crate) mod index;
 pub(crate) mod isolation;
+pub(crate) mod late;
 pub(crate) mod lookup;
 pub(crate) mod open_chunk;
 pub(crate) mod postings;
+pub(crate) mod prefetch;
 pub(crate) mod series;
 pub(crate) mod slots;
 
@@ -43,6 +45,8 @@ pub(crate) struct Bounds {
     pub(crate) max_series: u32,
     /// Exemplars that are kept.
     pub(crate) max_exemplars: usize,
+    /// Milliseconds by which samples may be late.
+    pub(crate) late_window: i64,
 }
 
 /// The newest samples of all series.
@@ -54,7 +58,10 @@ pub(crate) struct Head {
     pub(crate) exemplars: Mutex<ExemplarRing>,
     /// Metadata is the same for many series: each is kept once.
     metadata: Mutex<HashSet<Arc<Metadata>>>,
+    /// The times of samples in order.
     pub(crate) times: Times,
+    /// The times of late samples.
+    pub(crate) late_times: Times,
     /// The number that the log will know the next new series by.
     next_log_ref: AtomicU64,
     next_batch: AtomicU32,
@@ -118,6 +125,12 @@ impl Times {
         self.min_valid.fetch_max(time, Ordering::AcqRel);
     }
 
+    /// There are only samples from `first` on any more; none if that is the
+    /// maximum.
+    pub(crate) fn begin_with(&self, first: Timestamp) {
+        self.min.store(first, Ordering::Release);
+    }
+
     pub(crate) fn min_valid(&self) -> Timestamp {
         self.min_valid.load(Ordering::Acquire)
     }
@@ -140,6 +153,7 @@ impl Head {
             exemplars: Mutex::new(ExemplarRing::new(bounds.max_exemplars)),
             metadata: Mutex::default(),
             times: Times::new(),
+            late_times: Times::new(),
             next_log_ref: AtomicU64::new(1),
             next_batch: AtomicU32::new(1),
             series: AtomicU32::new(0),
@@ -233,6 +247,21 @@ impl Head {
         self.times.oldest_accepted(self.bounds.chunk_range)
     }
 
+    /// The oldest time of a late sample that is accepted; `None` if none is.
+    pub(crate) fn oldest_late(&self) -> Option<Timestamp> {
+        let window = self.bounds.late_window;
+        let newest = self.times.max.load(Ordering::Acquire);
+        (window > 0).then(|| newest.saturating_sub(window))
+    }
+
+    /// Whether the head may have samples in a range.
+    pub(crate) fn may_have(&self, range: TimeRange) -> bool {
+        [&self.times, &self.late_times]
+            .into_iter()
+            .filter_map(Times::range)
+            .any(|times| times.overlaps(&range))
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.isolation.snapshot()
     }
@@ -268,7 +297,7 @@ impl Head {
                 Truncated::Busy => {}
             }
         }
-        self.times.min.store(first.max(time), Ordering::Release);
+        self.times.begin_with(first.max(time));
         let mut metadata = self.metadata.lock();
         metadata.retain(|shared| Arc::strong_count(shared) > 1);
         gone
@@ -285,6 +314,7 @@ impl Head {
         series.truncate_before(time);
         match series.times() {
             Some(times) => Truncated::Has(times.start),
+            None if series.late().is_some() => Truncated::Busy,
             None if series.pending.batch != 0 => Truncated::Busy,
             None => Truncated::Empty,
         }
@@ -298,7 +328,7 @@ impl Head {
         let mut stripe = self.lookup.lock(&self.slots, &labels);
         let mut series = cell.lock();
         // A batch may have come back to the series in the meantime.
-        if series.pending.batch != 0 || series.times().is_some() {
+        if series.pending.batch != 0 || series.times().is_some() || series.late().is_some() {
             return false;
         }
         let log_ref = series.log_ref;

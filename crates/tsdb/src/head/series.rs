@@ -8,6 +8,7 @@ use headwater_storage::AppendError;
 use std::sync::Arc;
 
 use super::isolation::{CommitId, Trace};
+use super::late::{Late, LateValue};
 use super::open_chunk::{Growing, OpenChunk};
 
 /// What a slot holds. What an append touches comes first: two cache lines.
@@ -41,6 +42,8 @@ pub(crate) struct Rare {
     pub(crate) metadata: Option<Arc<Metadata>>,
     /// Deleted ranges of time, closed on both sides, sorted, disjoint.
     pub(crate) deleted: Vec<TimeRange>,
+    /// Samples that came late.
+    pub(crate) late: Late,
 }
 
 /// The newest sample of this series in the batch that claimed it.
@@ -232,6 +235,26 @@ impl Series {
         let open = TimeRange::new(self.open.min_time, self.open.growing.last_time());
         if open.overlaps(&range) {
             into.extend(self.open.encoded());
+        }
+    }
+
+    /// The samples that came late, if there are any.
+    pub(crate) fn late(&self) -> Option<&Late> {
+        let late = self.rare.as_ref().map(|rare| &rare.late)?;
+        (!late.is_empty()).then_some(late)
+    }
+
+    /// Takes a late sample; false if there is one at its time.
+    pub(crate) fn push_late(&mut self, time: Timestamp, value: LateValue) -> bool {
+        self.rare.get_or_insert_default().late.insert(time, value)
+    }
+
+    /// First to last time of all samples, late ones included.
+    pub(crate) fn all_times(&self) -> Option<TimeRange> {
+        let late = self.late().and_then(Late::range);
+        match (self.times(), late) {
+            (Some(a), Some(b)) => Some(TimeRange::new(a.start.min(b.start), a.end.max(b.end))),
+            (a, b) => a.or(b),
         }
     }
 

@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use headwater_storage::SeriesRef;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::prefetch::prefetch;
 use super::series::Series;
 
 const PAGE: u32 = 1024;
@@ -20,7 +21,65 @@ const SHELVES: u32 = 256;
 /// The most series that a head can hold at one time.
 pub(crate) const MAX_SERIES: u32 = PAGE * SHELF * SHELVES;
 
-type Page = Box<[Mutex<Series>]>;
+/// A series behind its lock, and where its growing chunk lies: a batch asks
+/// for the memory of the series that come next while it works on this one.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    /// First byte of the growing chunk and how many there are. Only hints:
+    /// they are fetched, never read.
+    chunk_start: AtomicUsize,
+    chunk_len: AtomicU32,
+    series: Mutex<Series>,
+}
+
+impl Slot {
+    fn vacant() -> Slot {
+        Slot {
+            chunk_start: AtomicUsize::new(0),
+            chunk_len: AtomicU32::new(0),
+            series: Mutex::new(Series::vacant()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Series> {
+        self.series.lock()
+    }
+
+    /// Asks for what a check of a sample looks at.
+    #[inline]
+    pub(crate) fn prefetch_head(&self) {
+        prefetch(std::ptr::from_ref(self).addr());
+    }
+
+    /// Asks for what an append changes.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        let start = std::ptr::from_ref(self).addr();
+        (0..3).for_each(|line| prefetch(start + 64 * line));
+    }
+
+    /// Asks for the growing chunk: its count stands at the start, the next
+    /// sample goes to the end.
+    #[inline]
+    pub(crate) fn prefetch_chunk(&self) {
+        let start = self.chunk_start.load(Ordering::Relaxed);
+        prefetch(start);
+        prefetch(start + self.chunk_len.load(Ordering::Relaxed) as usize);
+    }
+
+    /// Remembers where the growing chunk lies.
+    #[inline]
+    pub(crate) fn note_chunk(&self, series: &Series) {
+        let bytes = series.open.growing.bytes();
+        self.chunk_start
+            .store(bytes.as_ptr().addr(), Ordering::Relaxed);
+        self.chunk_len.store(bytes.len() as u32, Ordering::Relaxed);
+    }
+}
+
+type Page = Box<[Slot]>;
 type Shelf = Box<[OnceLock<Page>]>;
 
 /// All slots of a head.
@@ -48,7 +107,7 @@ impl Slots {
 
     /// The slot of this number, if it exists.
     #[inline]
-    pub(crate) fn get(&self, slot: u32) -> Option<&Mutex<Series>> {
+    pub(crate) fn get(&self, slot: u32) -> Option<&Slot> {
         let (page, at) = (slot / PAGE, slot % PAGE);
         let shelf = self.shelves.get((page / SHELF) as usize)?.get()?;
         let page = shelf[(page % SHELF) as usize].get()?;
@@ -89,8 +148,7 @@ impl Slots {
 
     fn ensure_page(&self, page: u32) {
         let shelf = self.shelves[(page / SHELF) as usize].get_or_init(|| locks(SHELF));
-        shelf[(page % SHELF) as usize]
-            .get_or_init(|| (0..PAGE).map(|_| Mutex::new(Series::vacant())).collect());
+        shelf[(page % SHELF) as usize].get_or_init(|| (0..PAGE).map(|_| Slot::vacant()).collect());
     }
 
     /// Slots below this number exist.
@@ -126,6 +184,11 @@ mod tests {
         slots.release(7, 3);
         assert_eq!(slots.allocate(2), Some(PAGE * 2 + 5), "a reader knows it");
         assert_eq!(slots.allocate(3), Some(7));
+    }
+
+    #[test]
+    fn a_slot_takes_four_cache_lines() {
+        assert_eq!(size_of::<Slot>(), 256);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use headwater_blockfmt::meta::{BlockDesc, Compaction};
 use headwater_blockfmt::{BlockMeta, EncodedChunk, encode_columns};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
-use headwater_storage::{Result, merge_columns};
+use headwater_storage::{ErrorKind, Result, merge_columns};
 
 use super::plan::{Candidate, plan, ranges};
 use crate::block::write::BlockWriter;
@@ -23,7 +24,7 @@ impl Inner {
             .map(|block| Candidate {
                 min_time: block.meta.min_time,
                 max_time: block.meta.max_time,
-                failed: block.meta.compaction.failed,
+                failed: block.meta.compaction.failed || block.merge_failed.load(Ordering::Relaxed),
             })
             .collect();
         let spans = ranges(self.options.block_range, self.options.max_block_range);
@@ -32,7 +33,18 @@ impl Inner {
             return Ok(false);
         }
         let old: Vec<Arc<Block>> = chosen.iter().map(|at| Arc::clone(&blocks[*at])).collect();
-        let new = merge(self, &old)?;
+        let new = match merge(self, &old) {
+            Ok(new) => new,
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                // The blocks go on as they are: what is damaged in them must
+                // not be lost for good, nor be tried every minute.
+                tracing::error!(%error, "blocks cannot be merged");
+                let failed = |b: &Arc<Block>| b.merge_failed.store(true, Ordering::Relaxed);
+                old.iter().for_each(failed);
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        };
         let names: Vec<String> = new.iter().map(|meta| meta.ulid.clone()).collect();
         tracing::info!(blocks = old.len(), into = ?names, "blocks merged");
         self.serve(&names, &old)?;
@@ -144,6 +156,7 @@ impl<'b> Source<'b> {
                 .unwrap_or_default(),
             visible: TimeSpan(TimeRange::ALL),
             committed_until: i64::MAX,
+            ..Loaded::default()
         };
         self.advance()?;
         Ok(loaded)

@@ -1,12 +1,14 @@
 //! What a store does from time to time: make blocks of the head, merge
 //! blocks, remove what is old, shorten the log.
 //!
-//! `head_block` writes a range of the head, `checkpoint` shortens the log,
+//! `head_block` writes a range of the head, `late_blocks` what came late,
+//! `checkpoint` shortens the log,
 //! `plan` decides what to merge and `merge` does it, `retention` decides what
 //! to remove.
 
 mod checkpoint;
 mod head_block;
+mod late_blocks;
 mod merge;
 mod plan;
 mod retention;
@@ -26,12 +28,17 @@ use crate::db::{Db, Inner};
 /// How often the background thread looks for work.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// Late samples that may wait for their blocks: they are not compressed.
+const MOST_LATE: u64 = 1 << 20;
+
 /// What a round of maintenance has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Maintenance {
     /// Blocks made from the head.
     pub head_blocks: usize,
+    /// Blocks made from late samples.
+    pub late_blocks: usize,
     /// Times that blocks were merged into one.
     pub merges: usize,
     /// Blocks removed because of their age or the size of all data.
@@ -63,6 +70,7 @@ impl Db {
         {
             self.inner.head_to_block(range)?;
         }
+        self.inner.late_to_blocks()?;
         self.inner.shorten_log()
     }
 }
@@ -77,6 +85,9 @@ impl Inner {
         while let Some(range) = self.next_range(1.5) {
             self.head_to_block(range)?;
             done.head_blocks += 1;
+        }
+        if done.head_blocks > 0 || self.head.counters.late_waiting() > MOST_LATE {
+            done.late_blocks = self.late_to_blocks()?;
         }
         if done.head_blocks > 0 {
             self.shorten_log()?;

@@ -11,8 +11,8 @@ use headwater_storage::{ChunkCursor, Result, SelectHints, SeriesCursor, merge_co
 
 use crate::block::Block;
 use crate::head::cursor::View;
-use parts::Part;
 pub(crate) use parts::{Loaded, TimeSpan};
+use parts::{MOST_WARNINGS, Part};
 
 /// A series with the places where its samples are, oldest first.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ pub(crate) fn find(
     let mut warnings = Vec::new();
     for block in blocks {
         // One damaged block must not hide what the others have.
-        if let Err(error) = find_in_block(block, view.range(), matchers, &mut by_labels) {
+        let range = view.range();
+        if let Err(error) = find_in_block(block, range, matchers, &mut by_labels, &mut warnings) {
             warnings.push(error.to_string());
         }
     }
@@ -60,11 +61,20 @@ fn find_in_block(
     range: TimeRange,
     matchers: &[Matcher],
     into: &mut HashMap<Labels, Vec<Part>>,
+    warnings: &mut Vec<String>,
 ) -> Result<()> {
     let stones = block.stones();
     let mut metas = Vec::new();
     for reference in block.matching(matchers)? {
-        let labels = block.series(reference, &mut metas)?;
+        let labels = match block.series(reference, &mut metas) {
+            Ok(labels) => labels,
+            Err(error) => {
+                if warnings.len() < MOST_WARNINGS {
+                    warnings.push(error.to_string());
+                }
+                continue;
+            }
+        };
         let chunks: Vec<_> = metas
             .iter()
             .filter(|chunk| chunk.range().overlaps(&range))
@@ -139,6 +149,7 @@ impl SeriesCursor for StoreCursor {
     }
 
     fn take_warnings(&mut self) -> Vec<String> {
+        self.warnings.append(&mut self.reader.warnings);
         std::mem::take(&mut self.warnings)
     }
 }
@@ -180,6 +191,7 @@ impl ChunkCursor for StoreChunkCursor {
     }
 
     fn take_warnings(&mut self) -> Vec<String> {
+        self.warnings.append(&mut self.reader.warnings);
         std::mem::take(&mut self.warnings)
     }
 }
@@ -189,22 +201,22 @@ impl ChunkCursor for StoreChunkCursor {
 struct Reader {
     loaded: Vec<Loaded>,
     columns: Vec<SeriesColumns>,
+    warnings: Vec<String>,
 }
 
 impl Reader {
-    fn load(&mut self, view: &View, found: &Found) -> Result<()> {
+    fn load(&mut self, view: &View, found: &Found) {
         self.loaded.clear();
         for part in &found.parts {
-            self.loaded.push(part.load(view)?);
+            self.loaded.push(part.load(view, &mut self.warnings));
         }
         self.loaded.retain(|loaded| !loaded.is_empty());
-        Ok(())
     }
 
     fn read(&mut self, view: &View, found: &Found, into: &mut SeriesColumns) -> Result<()> {
-        self.load(view, found)?;
+        self.load(view, found);
         let labels = &found.labels;
-        if self.in_order() && self.loaded.iter().all(Loaded::is_intact) {
+        if self.in_order() && self.loaded.iter().all(Loaded::is_plain) {
             return self.loaded.iter().try_for_each(|l| l.decode(labels, into));
         }
         self.columns
@@ -226,7 +238,7 @@ impl Reader {
     }
 
     fn chunks(&mut self, view: &View, found: &Found, into: &mut Vec<EncodedChunk>) -> Result<()> {
-        self.load(view, found)?;
+        self.load(view, found);
         let labels = &found.labels;
         for loaded in &self.loaded {
             loaded.take_chunks(labels, into)?;

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use headwater_blockfmt::index::ChunkMeta;
-use headwater_blockfmt::{EncodedChunk, decode};
+use headwater_blockfmt::{EncodedChunk, decode, encode_columns};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_storage::{Result, merge_columns};
 
 use crate::block::Block;
 use crate::head::cursor::{View, damaged};
 use crate::head::series::remove_deleted;
+
+/// A query says this often what is damaged, and then no more.
+pub(crate) const MOST_WARNINGS: usize = 100;
 
 /// Where samples of a series are.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(crate) enum Part {
 pub(crate) struct Loaded {
     pub(crate) chunks: Vec<EncodedChunk>,
     pub(crate) deleted: Vec<TimeRange>,
+    /// Samples that came late and lie between those of the chunks.
+    pub(crate) late: SeriesColumns,
     /// What is asked for and may be seen.
     pub(crate) visible: TimeSpan,
     /// Samples after this may not be seen, even if asked for.
@@ -44,34 +49,50 @@ impl Default for TimeSpan {
 }
 
 impl Part {
-    pub(crate) fn load(&self, view: &View) -> Result<Loaded> {
+    /// Fetches the chunks. One that is damaged on disk is left out, with a
+    /// warning: it must not hide the others.
+    pub(crate) fn load(&self, view: &View, warnings: &mut Vec<String>) -> Loaded {
         match self {
-            Part::Head(slot) => Ok(view.see(*slot)),
+            Part::Head(slot) => view.see(*slot),
             Part::Block {
                 block,
                 chunks,
                 deleted,
-            } => Ok(Loaded {
-                chunks: chunks
-                    .iter()
-                    .map(|c| block.chunk(c))
-                    .collect::<Result<_>>()?,
+            } => Loaded {
+                chunks: sound_chunks(block, chunks, warnings),
                 deleted: deleted.clone(),
                 visible: TimeSpan(view.range()),
                 committed_until: i64::MAX,
-            }),
+                ..Loaded::default()
+            },
         }
     }
 }
 
+fn sound_chunks(
+    block: &Block,
+    metas: &[ChunkMeta],
+    warnings: &mut Vec<String>,
+) -> Vec<EncodedChunk> {
+    let mut out = Vec::with_capacity(metas.len());
+    for meta in metas {
+        match block.chunk(meta) {
+            Ok(chunk) => out.push(chunk),
+            Err(error) if warnings.len() < MOST_WARNINGS => warnings.push(error.to_string()),
+            Err(_) => {}
+        }
+    }
+    out
+}
+
 impl Loaded {
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.chunks.is_empty() && self.late.is_empty()
     }
 
-    /// Whether nothing is deleted.
-    pub(crate) fn is_intact(&self) -> bool {
-        self.deleted.is_empty()
+    /// Whether the chunks are all there is, and nothing of them is deleted.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.deleted.is_empty() && self.late.is_empty()
     }
 
     /// First to last time of the chunks.
@@ -83,6 +104,9 @@ impl Loaded {
 
     /// Appends what may be seen to columns whose samples are all older.
     pub(crate) fn decode(&self, labels: &Labels, into: &mut SeriesColumns) -> Result<()> {
+        if !self.late.is_empty() {
+            return self.decode_with_late(labels, into);
+        }
         let overlap = self
             .chunks
             .windows(2)
@@ -95,6 +119,15 @@ impl Loaded {
                 .map_err(|e| damaged(labels, e))?;
         }
         remove_deleted(into, &self.deleted);
+        Ok(())
+    }
+
+    fn decode_with_late(&self, labels: &Labels, into: &mut SeriesColumns) -> Result<()> {
+        let mut late = self.late.clone();
+        remove_deleted(&mut late, &self.deleted);
+        let mut columns = [std::mem::take(into), SeriesColumns::default(), late];
+        self.decode_overlapping(labels, &mut columns[1])?;
+        merge_columns(&columns, into);
         Ok(())
     }
 
@@ -136,6 +169,12 @@ impl Loaded {
             } else {
                 into.push(chunk.clone());
             }
+        }
+        if !self.late.is_empty() {
+            let mut late = self.late.clone();
+            remove_deleted(&mut late, &self.deleted);
+            into.extend(encode_columns(&late));
+            into.sort_by_key(|chunk| (chunk.min_time, chunk.max_time));
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ use headwater_wal::{
 
 use crate::error;
 use crate::head::Head;
+use crate::head::late::LateValue;
 use pending::PendingSamples;
 use refs::Refs;
 
@@ -40,6 +41,8 @@ pub(crate) struct Report {
     pub(crate) refused_series: u64,
     /// Directories and what is damaged in them.
     pub(crate) damage: Vec<(PathBuf, Damage)>,
+    /// Segments that should be there: the first and the one behind the last.
+    pub(crate) missing: Vec<(PathBuf, u64, u64)>,
 }
 
 /// Reads the log of a data directory into an empty head.
@@ -47,6 +50,7 @@ pub(crate) fn replay(
     head: &Head,
     files: &Arc<dyn Files>,
     dir: &Path,
+    late_dir: &Path,
     threads: usize,
 ) -> Result<Report> {
     let mut replay = Replay {
@@ -56,6 +60,7 @@ pub(crate) fn replay(
         pending: PendingSamples::new(threads),
         report: Report::default(),
         min_valid: head.times.min_valid(),
+        late: false,
         times: TimeRange::new(Timestamp::MAX, Timestamp::MIN),
     };
     let checkpoint = list_checkpoints(files.as_ref(), dir)
@@ -67,6 +72,10 @@ pub(crate) fn replay(
     replay.directory(dir, checkpoint.map_or(0, |c| c.upto + 1))?;
     replay.apply_samples();
     head.times.cover(replay.times);
+    // Late samples may be older than all blocks.
+    replay.late = true;
+    replay.min_valid = Timestamp::MIN;
+    replay.directory(late_dir, 0)?;
     Ok(replay.report)
 }
 
@@ -78,14 +87,23 @@ struct Replay<'r> {
     report: Report,
     /// Samples before this are in blocks.
     min_valid: Timestamp,
+    /// The log of late samples is read.
+    late: bool,
     times: TimeRange,
 }
 
 impl Replay<'_> {
     fn directory(&mut self, dir: &Path, first: u64) -> Result<()> {
         let segments = list_segments(self.files.as_ref(), dir).map_err(error::log)?;
+        // A log without a checkpoint may begin anywhere.
+        let mut expected = (first > 0).then_some(first);
         for segment in segments.into_iter().filter(|s| *s >= first) {
+            if let Some(expected) = expected.filter(|e| *e < segment) {
+                let gap = (dir.to_path_buf(), expected, segment);
+                self.report.missing.push(gap);
+            }
             self.segment(dir, segment)?;
+            expected = Some(segment + 1);
         }
         Ok(())
     }
@@ -113,7 +131,10 @@ impl Replay<'_> {
             Record::Samples(samples) => {
                 for sample in samples {
                     let sample = sample?;
-                    if let Some(slot) = self.slot_of(sample.reference, sample.time) {
+                    if self.late {
+                        let value = LateValue::Float(sample.value);
+                        self.late_sample(sample.reference, sample.time, value);
+                    } else if let Some(slot) = self.slot_of(sample.reference, sample.time) {
                         self.pending.push_float(slot, sample.time, sample.value);
                     }
                 }
@@ -121,7 +142,10 @@ impl Replay<'_> {
             Record::Histograms(histograms) => {
                 for entry in histograms {
                     let entry = entry?;
-                    if let Some(slot) = self.slot_of(entry.reference, entry.time)
+                    if self.late {
+                        let value = LateValue::Integer(Arc::new(entry.histogram));
+                        self.late_sample(entry.reference, entry.time, value);
+                    } else if let Some(slot) = self.slot_of(entry.reference, entry.time)
                         && entry.histogram.validate().is_ok()
                     {
                         self.pending.push_integer(slot, entry.time, entry.histogram);
@@ -131,7 +155,10 @@ impl Replay<'_> {
             Record::FloatHistograms(histograms) => {
                 for entry in histograms {
                     let entry = entry?;
-                    if let Some(slot) = self.slot_of(entry.reference, entry.time)
+                    if self.late {
+                        let value = LateValue::FloatHistogram(Arc::new(entry.histogram));
+                        self.late_sample(entry.reference, entry.time, value);
+                    } else if let Some(slot) = self.slot_of(entry.reference, entry.time)
                         && entry.histogram.validate().is_ok()
                     {
                         self.pending
@@ -176,6 +203,19 @@ impl Replay<'_> {
         self.times.start = self.times.start.min(time);
         self.times.end = self.times.end.max(time);
         slot
+    }
+
+    fn late_sample(&mut self, reference: u64, time: Timestamp, value: LateValue) {
+        let cell = self.refs.get(reference);
+        match cell.and_then(|slot| self.head.slots.get(slot)) {
+            Some(cell) => {
+                if cell.lock().push_late(time, value) {
+                    self.report.samples += 1;
+                    self.head.late_times.cover(TimeRange::new(time, time));
+                }
+            }
+            None => self.report.unknown_series += 1,
+        }
     }
 
     fn series(&mut self, mut series: Series<'_>) -> Result<(), headwater_blockfmt::DecodeError> {

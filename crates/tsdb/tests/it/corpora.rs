@@ -122,7 +122,13 @@ fn directories_of_prometheus_hold_what_they_should() {
         return;
     };
     let mut failed = Vec::new();
-    for name in ["prom-2.42"] {
+    for name in [
+        "prom-2.42",
+        "prom-3.14-default",
+        "prom-3.14-snapshot",
+        "prom-3.14-st",
+        "prom-3.14-xor2-zstd",
+    ] {
         let differences = differences(&root, name);
         for line in differences.iter().take(5) {
             println!("{name}: {line}");
@@ -146,5 +152,88 @@ fn logs_of_prometheus_open_without_damage() {
         let series = dump(&db).len();
         assert!(series > 50, "{name}: {series} series");
         assert!(db.damage().is_empty(), "{name}: {:?}", db.damage());
+    }
+}
+
+/// Applies the file operations of a fault to a copy of a directory.
+fn apply(operations: &serde_json::Value, dir: &Path) {
+    for operation in operations.as_array().unwrap() {
+        let path = dir.join(operation["path"].as_str().unwrap());
+        let number = |name: &str| operation[name].as_u64().unwrap() as usize;
+        let edit = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = std::fs::read(&path).unwrap_or_default();
+            change(&mut bytes);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+        };
+        match operation["op"].as_str().unwrap() {
+            "xor" => edit(&|bytes| bytes[number("offset")] ^= number("mask") as u8),
+            "truncate" => edit(&|bytes| bytes.truncate(number("size"))),
+            "write_zeros" => edit(&|bytes| *bytes = vec![0; number("size")]),
+            "remove" => std::fs::remove_file(&path).unwrap(),
+            "mkdir" => std::fs::create_dir_all(&path).unwrap(),
+            "copy" => {
+                let from = std::fs::read(dir.join(operation["from"].as_str().unwrap())).unwrap();
+                edit(&|bytes| bytes.clone_from(&from));
+            }
+            other => panic!("unknown operation {other}"),
+        }
+    }
+}
+
+/// How many samples there are, and whether something is said to be missing.
+fn count(db: &Db) -> (u64, bool) {
+    let request = SelectRequest::new(Vec::new(), TimeRange::ALL);
+    let mut cursor = block_on(db.select(request)).unwrap();
+    let mut columns = SeriesColumns::default();
+    let mut samples = 0;
+    while cursor.advance().unwrap().is_some() {
+        cursor.read(&mut columns).unwrap();
+        samples += columns.len() as u64;
+    }
+    let warned = !cursor.take_warnings().is_empty();
+    (samples, warned || !db.damage().is_empty())
+}
+
+/// Every fault: the store opens, serves at least what Prometheus still does,
+/// and says so if something is missing.
+#[test]
+fn damaged_directories_open_and_serve_the_rest() {
+    let Some(root) = corpora("prometheus/datadirs/damaged") else {
+        return;
+    };
+    const WHOLE: u64 = 19_978;
+    let mut cases: Vec<_> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".observed.json") && name.as_str() < "50")
+        .collect();
+    cases.sort();
+    assert!(cases.len() > 20);
+    for case in cases {
+        let observed = std::fs::read(root.join(&case)).unwrap();
+        let observed: serde_json::Value = serde_json::from_slice(&observed).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(&root.join("00-base"), dir.path());
+        apply(&observed["operations"], dir.path());
+        let db = builder(dir.path(), Env::real())
+            .open()
+            .unwrap_or_else(|e| panic!("{case}: {e}"));
+        let (samples, said) = count(&db);
+        let of_prometheus = observed["totals_after"]["samples"].as_u64().unwrap_or(0);
+        println!(
+            "{case}: {samples} of {WHOLE}, Prometheus {of_prometheus}, {:?}",
+            db.damage()
+        );
+        assert!(samples >= of_prometheus, "{case}: {samples}");
+        assert!(samples == WHOLE || said, "{case}: {samples} in silence");
+        // Even if a whole block is lost, the log has the rest.
+        assert!(samples > 8_000, "{case}: {samples}");
+        db.maintain().unwrap_or_else(|e| panic!("{case}: {e}"));
+        assert_eq!(count(&db).0, samples, "{case}: after maintenance");
+        drop(db);
+        // The repairs hold.
+        let db = builder(dir.path(), Env::real()).open().unwrap();
+        assert_eq!(count(&db).0, samples, "{case}: after reopening");
     }
 }

@@ -4,6 +4,7 @@ mod blocks;
 mod conformance;
 mod corpora;
 mod crash;
+mod late;
 mod peers;
 mod reopen;
 mod support;

@@ -1,0 +1,116 @@
+//! Samples that came late: older than the newest of their series.
+
+use std::sync::Arc;
+
+use headwater_model::{FloatHistogram, Histogram, SeriesColumns, TimeRange, Timestamp};
+
+/// The value of a late sample.
+#[derive(Clone, Debug)]
+pub(crate) enum LateValue {
+    Float(f64),
+    Integer(Arc<Histogram>),
+    FloatHistogram(Arc<FloatHistogram>),
+}
+
+impl PartialEq for LateValue {
+    fn eq(&self, other: &LateValue) -> bool {
+        match (self, other) {
+            (LateValue::Float(a), LateValue::Float(b)) => a.to_bits() == b.to_bits(),
+            (LateValue::Integer(a), LateValue::Integer(b)) => a == b,
+            (LateValue::FloatHistogram(a), LateValue::FloatHistogram(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// The late samples of one series, by time. They wait here, uncompressed,
+/// until a block is made of them: late samples are few.
+#[derive(Debug, Default)]
+pub(crate) struct Late {
+    samples: Vec<(Timestamp, LateValue)>,
+}
+
+impl Late {
+    fn place(&self, time: Timestamp) -> Result<usize, usize> {
+        self.samples.binary_search_by_key(&time, |(time, _)| *time)
+    }
+
+    /// The value at a time.
+    pub(crate) fn get(&self, time: Timestamp) -> Option<&LateValue> {
+        self.place(time).ok().map(|at| &self.samples[at].1)
+    }
+
+    /// Adds a sample, unless there is one at its time.
+    pub(crate) fn insert(&mut self, time: Timestamp, value: LateValue) -> bool {
+        match self.place(time) {
+            Ok(_) => false,
+            Err(at) => {
+                self.samples.insert(at, (time, value));
+                true
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    pub(crate) fn range(&self) -> Option<TimeRange> {
+        let (first, last) = (self.samples.first()?, self.samples.last()?);
+        Some(TimeRange::new(first.0, last.0))
+    }
+
+    /// Appends the samples of a range to columns.
+    pub(crate) fn copy_to(&self, range: TimeRange, into: &mut SeriesColumns) {
+        let from = self
+            .samples
+            .partition_point(|(time, _)| *time < range.start);
+        for (time, value) in &self.samples[from..] {
+            if *time > range.end {
+                break;
+            }
+            match value {
+                LateValue::Float(value) => into.floats.push(*time, *value),
+                LateValue::Integer(value) => {
+                    into.histograms.push_integer(*time, Arc::clone(value), 0);
+                }
+                LateValue::FloatHistogram(value) => {
+                    into.histograms.push_float(*time, Arc::clone(value), 0);
+                }
+            }
+        }
+    }
+
+    /// Forgets the samples at these times, which are sorted.
+    pub(crate) fn remove(&mut self, times: &[Timestamp]) {
+        self.samples
+            .retain(|(time, _)| times.binary_search(time).is_err());
+    }
+
+    pub(crate) fn times(&self) -> impl Iterator<Item = Timestamp> {
+        self.samples.iter().map(|(time, _)| *time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_find_their_place() {
+        let mut late = Late::default();
+        for time in [30, 10, 20] {
+            assert!(late.insert(time, LateValue::Float(time as f64)));
+        }
+        assert!(!late.insert(20, LateValue::Float(0.0)));
+        assert!(late.insert(25, LateValue::Integer(Arc::default())));
+        assert_eq!(late.get(20), Some(&LateValue::Float(20.0)));
+        assert_eq!(late.range(), Some(TimeRange::new(10, 30)));
+        let mut columns = SeriesColumns::default();
+        late.copy_to(TimeRange::new(15, 25), &mut columns);
+        assert_eq!(columns.floats.times, [20]);
+        assert_eq!(columns.histograms.times(), [25]);
+        late.remove(&[10, 25]);
+        assert_eq!(late.times().collect::<Vec<_>>(), [20, 30]);
+    }
+}

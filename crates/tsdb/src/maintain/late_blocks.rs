@@ -1,0 +1,161 @@
+//! Late samples become blocks of their own.
+//!
+//! Each block range that has late samples gets a block with the hint
+//! `from-out-of-order`; it overlaps the block of that range, and the next
+//! merge makes one of the two. Only then are the samples forgotten, and the
+//! log that has them: a crash in between leaves them twice, which readers and
+//! merges do not mind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use headwater_blockfmt::meta::{Compaction, HINT_OUT_OF_ORDER, VERSION};
+use headwater_blockfmt::{BlockMeta, encode_columns};
+use headwater_model::{Labels, SeriesColumns, TimeRange, Timestamp};
+use headwater_storage::Result;
+
+use crate::block::ulid;
+use crate::block::write::BlockWriter;
+use crate::db::Inner;
+use crate::error;
+use crate::head::late::Late;
+use crate::head::series::remove_deleted;
+
+/// The late samples of a series that a block takes.
+struct Taken {
+    labels: Labels,
+    slot: u32,
+    log_ref: u64,
+    times: Vec<Timestamp>,
+}
+
+impl Inner {
+    /// Makes blocks of all late samples; says how many.
+    pub(super) fn late_to_blocks(&self) -> Result<usize> {
+        let Some(span) = self.head.late_times.range() else {
+            return Ok(0);
+        };
+        let (segment, taken) = {
+            // No commit may come between the cut and the look.
+            let _order = self.head.order.lock();
+            let segment = self.log.cut_late().map_err(error::log)?;
+            (segment, self.take_late())
+        };
+        let mut blocks = 0;
+        for range in ranges_with_samples(&taken, self.options.block_range.max(1)) {
+            if let Some(meta) = self.write_late(&taken, range)? {
+                self.serve(&[meta.ulid], &[])?;
+                blocks += 1;
+            }
+        }
+        let count = taken.iter().map(|series| series.times.len() as u64).sum();
+        self.head.counters.late_in_blocks.add(count);
+        self.forget_late(&taken);
+        self.log.truncate_late(segment).map_err(error::log)?;
+        tracing::info!(
+            blocks,
+            from = span.start,
+            to = span.end,
+            "late samples are in blocks"
+        );
+        Ok(blocks)
+    }
+
+    fn take_late(&self) -> Vec<Taken> {
+        let take = |slot: u32| {
+            let series = self.head.slots.get(slot)?.lock();
+            let late = series.late()?;
+            Some(Taken {
+                labels: series.labels.clone(),
+                slot,
+                log_ref: series.log_ref,
+                times: late.times().collect(),
+            })
+        };
+        let mut taken: Vec<Taken> = (0..self.head.slots.len()).filter_map(take).collect();
+        taken.sort_by(|a, b| a.labels.cmp(&b.labels));
+        taken
+    }
+
+    fn write_late(&self, taken: &[Taken], range: TimeRange) -> Result<Option<BlockMeta>> {
+        let symbols: BTreeSet<&str> = taken
+            .iter()
+            .flat_map(|series| &series.labels)
+            .flat_map(|(name, value)| [name, value])
+            .collect();
+        let files = Arc::clone(&self.env.files);
+        let meta = self.late_meta(range);
+        let mut writer = BlockWriter::create(files, &self.dir, meta, symbols)?;
+        for series in taken {
+            let mut columns = SeriesColumns::default();
+            if let Some(cell) = self.head.slots.get(series.slot) {
+                let state = cell.lock();
+                if state.log_ref == series.log_ref
+                    && let Some(late) = state.late()
+                {
+                    late.copy_to(range, &mut columns);
+                    remove_deleted(&mut columns, state.deleted());
+                }
+            }
+            let chunks = encode_columns(&columns);
+            if !chunks.is_empty() {
+                writer.add(&series.labels, &chunks)?;
+            }
+        }
+        writer.finish()
+    }
+
+    fn late_meta(&self, range: TimeRange) -> BlockMeta {
+        let name = ulid::new(self.env.clock.as_ref(), self.env.rng.as_ref());
+        BlockMeta {
+            compaction: Compaction {
+                level: 1,
+                sources: vec![name.clone()],
+                hints: vec![HINT_OUT_OF_ORDER.to_owned()],
+                ..Compaction::default()
+            },
+            ulid: name,
+            min_time: range.start,
+            max_time: range.end + 1,
+            version: VERSION,
+            ..BlockMeta::default()
+        }
+    }
+
+    fn forget_late(&self, taken: &[Taken]) {
+        let _order = self.head.order.lock();
+        for series in taken {
+            if let Some(cell) = self.head.slots.get(series.slot) {
+                let mut state = cell.lock();
+                if state.log_ref == series.log_ref
+                    && let Some(rare) = &mut state.rare
+                {
+                    rare.late.remove(&series.times);
+                }
+            }
+        }
+        // What is left came in the meantime.
+        self.head.late_times.begin_with(Timestamp::MAX);
+        for slot in 0..self.head.slots.len() {
+            let left = self.head.slots.get(slot).and_then(|cell| {
+                let series = cell.lock();
+                series.late().and_then(Late::range)
+            });
+            if let Some(range) = left {
+                self.head.late_times.cover(range);
+            }
+        }
+    }
+}
+
+/// The block ranges that late samples lie in.
+fn ranges_with_samples(taken: &[Taken], block: i64) -> Vec<TimeRange> {
+    let mut ranges = BTreeMap::new();
+    for time in taken.iter().flat_map(|series| &series.times) {
+        let start = time.div_euclid(block) * block;
+        ranges
+            .entry(start)
+            .or_insert(TimeRange::new(start, start + block - 1));
+    }
+    ranges.into_values().collect()
+}
