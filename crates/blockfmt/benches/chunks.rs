@@ -10,8 +10,8 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use headwater_blockfmt::record::{Record, SampleEntry, SamplesWriter};
-use headwater_blockfmt::{Encoding, XorAppender, chunk, decode};
-use headwater_model::{SeriesColumns, TimeRange};
+use headwater_blockfmt::{Encoding, XorAppender, chunk, decode, encode_columns};
+use headwater_model::{Histogram, SeriesColumns, Span, TimeRange};
 
 const SAMPLES: u64 = 120;
 
@@ -141,5 +141,58 @@ fn records(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, floats, records);
+/// 60 histograms of 20 buckets that grow, as a busy service reports its latency.
+fn histograms(criterion: &mut Criterion) {
+    const HISTOGRAMS: u64 = 60;
+    let mut numbers = Numbers(7);
+    let mut counts = [0i64; 20];
+    let mut columns = SeriesColumns::default();
+    for at in 0..HISTOGRAMS as i64 {
+        counts
+            .iter_mut()
+            .for_each(|count| *count += (numbers.next() % 9) as i64);
+        let deltas = counts.iter().scan(0, |before, &count| {
+            Some(count - std::mem::replace(before, count))
+        });
+        let histogram = Histogram {
+            schema: 3,
+            count: counts.iter().sum::<i64>() as u64,
+            sum: counts.iter().sum::<i64>() as f64 * 0.731,
+            positive_spans: vec![
+                Span {
+                    offset: -5,
+                    length: 12,
+                },
+                Span {
+                    offset: 2,
+                    length: 8,
+                },
+            ],
+            positive_deltas: deltas.collect(),
+            ..Histogram::default()
+        };
+        columns
+            .histograms
+            .push_integer(1_767_225_600_000 + at * 15_000, histogram, 0);
+    }
+    let mut group = criterion.benchmark_group("histogram");
+    group.throughput(Throughput::Elements(HISTOGRAMS));
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| encode_columns(black_box(&columns)).len())
+    });
+    let chunks = encode_columns(&columns);
+    let mut into = SeriesColumns::default();
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| {
+            into.clear();
+            for chunk in black_box(&chunks) {
+                decode(chunk.encoding, &chunk.data, TimeRange::ALL, &mut into).unwrap();
+            }
+            into.len()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, floats, histograms, records);
 criterion_main!(benches);

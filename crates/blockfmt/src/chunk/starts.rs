@@ -39,6 +39,16 @@ impl Starts {
         self.header
     }
 
+    /// Whether starts follow samples other than the first.
+    pub(super) fn follow(&self) -> bool {
+        self.named() != 0
+    }
+
+    /// The start of the sample that was read or written last.
+    pub(super) fn last(&self) -> Timestamp {
+        self.start
+    }
+
     fn named(&self) -> u16 {
         u16::from(self.header & LAST_NAMED as u8)
     }

@@ -287,21 +287,38 @@ impl<'a> Reader<'a> {
                 return self.finish();
             }
         }
+        // Most chunks have no start timestamps, and should not pay for asking.
+        let result = if self.state.starts.follow() {
+            self.walk_rest::<true>(each)
+        } else {
+            self.walk_rest::<false>(each)
+        };
+        result.and_then(|()| self.finish())
+    }
+
+    #[inline(always)]
+    fn walk_rest<const STARTS: bool>(
+        &mut self,
+        mut each: impl FnMut(Timestamp, u64, Timestamp) -> bool,
+    ) -> Result<(), ChunkError> {
         let mut state = self.state;
+        let mut start = state.starts.last();
         for at in 2..self.count {
             let before = state.time;
             let Some(value) = state.next() else {
                 return Err(impossible(state.bits.byte_offset()));
             };
             state.ascends &= before < state.time;
-            let times = (before, state.time);
-            let start = state.starts.read_next(&mut state.bits, at as u16, times);
+            if STARTS {
+                let times = (before, state.time);
+                start = state.starts.read_next(&mut state.bits, at as u16, times);
+            }
             if !each(state.time, value, start) {
                 break;
             }
         }
         self.state = state;
-        self.finish()
+        Ok(())
     }
 
     /// What is asked once, because asking for every sample would cost too much.
