@@ -1,5 +1,6 @@
 //! Checked rules and what they do to a label set.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use headwater_model::LabelsBuilder;
@@ -100,15 +101,22 @@ impl Rule {
     }
 
     /// The source labels' values, joined. A label that is not there counts as empty.
-    fn value(&self, labels: &LabelsBuilder) -> String {
-        let mut value = String::new();
-        for (at, name) in self.config.source_labels.iter().enumerate() {
-            if at > 0 {
-                value.push_str(&self.config.separator);
-            }
-            value.push_str(labels.get(name).unwrap_or_default());
+    fn value<'l>(&self, labels: &'l LabelsBuilder) -> Cow<'l, str> {
+        let mut values = self
+            .config
+            .source_labels
+            .iter()
+            .map(|name| labels.get(name).unwrap_or_default());
+        let first = values.next().unwrap_or_default();
+        if self.config.source_labels.len() < 2 {
+            return Cow::Borrowed(first);
         }
-        value
+        let mut joined = first.to_owned();
+        for value in values {
+            joined.push_str(&self.config.separator);
+            joined.push_str(value);
+        }
+        Cow::Owned(joined)
     }
 
     fn equals_target(&self, labels: &LabelsBuilder) -> bool {
@@ -127,7 +135,8 @@ impl Rule {
             regex,
             ..
         } = &self.config;
-        let value = self.value(labels);
+        // Owned, because the set is changed while the captures still refer to the value.
+        let value = self.value(labels).into_owned();
         let templates = target_label.contains('$') || replacement.contains('$');
         if !templates && value.is_empty() && regex == DEFAULT_REGEX {
             labels.set(target_label, replacement);

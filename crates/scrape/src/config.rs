@@ -1,6 +1,7 @@
 //! What a job asks for, as plain data with Prometheus's defaults.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use headwater_exposition::{Escaping, Protocol};
@@ -53,6 +54,8 @@ pub struct JobConfig {
     pub convert_classic_histograms_to_nhcb: bool,
     /// Write timeout, sample limit and body size of each scrape, too.
     pub extra_scrape_metrics: bool,
+    /// Failed scrapes are written to this file, one JSON object a line.
+    pub scrape_failure_log_file: Option<PathBuf>,
     /// Rules for targets.
     pub relabel: Rules,
     /// Rules for samples.
@@ -85,6 +88,7 @@ impl JobConfig {
             always_scrape_classic_histograms: false,
             convert_classic_histograms_to_nhcb: false,
             extra_scrape_metrics: false,
+            scrape_failure_log_file: None,
             relabel: Rules::default(),
             metric_relabel: Rules::default(),
             http: HttpClientConfig::default(),

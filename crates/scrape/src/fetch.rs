@@ -173,6 +173,13 @@ impl Fetch for HttpFetch {
 fn failed(error: ClientError) -> ScrapeError {
     match error {
         ClientError::BodyTooLarge { .. } => ScrapeError::BodyLimit,
-        error => ScrapeError::Fetch(error.to_string()),
+        error => {
+            let text = error.to_string();
+            // Prometheus writes the method as a word, and people search for its texts.
+            ScrapeError::Fetch(match text.strip_prefix("GET ") {
+                Some(rest) => format!("Get {rest}"),
+                None => text,
+            })
+        }
     }
 }

@@ -5,12 +5,13 @@
 //! `config` is what jobs ask for; `target` makes targets of discovered labels; `manager` and
 //! `pool` decide which loops run; `worker` is one loop: `schedule` says when, `fetch` gets the
 //! body, `ingest` turns it into samples with the help of `cache`, `labels`, `resolution` and `nhcb`,
-//! `report` tells how it went. `bodies` is the same without loops. `metadata` and `status` are for the API.
+//! `report` and `failure_log` tell how it went. `bodies` is the same without loops. `metadata` and `status` are for the API.
 
 mod bodies;
 mod cache;
 mod config;
 mod error;
+mod failure_log;
 mod fetch;
 mod ingest;
 mod labels;

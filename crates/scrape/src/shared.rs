@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::{JobConfig, ManagerOptions};
 use crate::error::ScrapeError;
+use crate::failure_log::FailureLog;
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 
@@ -57,6 +58,7 @@ pub(crate) struct Settings {
     pub(crate) job: JobConfig,
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) accept: Arc<str>,
+    pub(crate) failure_log: Option<FailureLog>,
     /// Grows with every reload that changed something.
     pub(crate) generation: u64,
 }
@@ -64,10 +66,15 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(job: JobConfig, fetch: Arc<dyn Fetch>, generation: u64) -> Self {
         let accept = accept_header(&job.scrape_protocols, job.escaping).into();
+        let failure_log = job
+            .scrape_failure_log_file
+            .as_deref()
+            .and_then(FailureLog::open);
         Self {
             job,
             fetch,
             accept,
+            failure_log,
             generation,
         }
     }

@@ -132,6 +132,7 @@ impl Worker {
                 time_nanos,
             };
             let result = job.store(&mut memory, fetched, &body);
+            job.log_failure(&result);
             shared.buffers.give_back(body);
             drop(permit);
             (memory, result)
@@ -187,6 +188,18 @@ impl Worker {
         )?)
     }
 
+    /// A store that fails is the operator's business, not the target's. Said once for each message,
+    /// not once for each scrape.
+    fn warn_of_store(&self, error: &ScrapeError, url: &str) {
+        let of_store = matches!(
+            error,
+            ScrapeError::Store(_) | ScrapeError::Append(headwater_storage::AppendError::Store(_))
+        );
+        if of_store && self.state.status.read().last_error != error.to_string() {
+            tracing::error!(scrape_pool = self.pool.job_name, target = url, %error, "Scrape commit failed");
+        }
+    }
+
     /// Shows the outcome to whoever asks.
     fn tell(&self, began_nanos: i64, began: Duration, result: Result<(), ScrapeError>) {
         let duration = self.shared.clock.monotonic().saturating_sub(began);
@@ -197,6 +210,7 @@ impl Worker {
         let url = self.state.target.url();
         if let Err(error) = &result {
             tracing::debug!(scrape_pool = self.pool.job_name, target = url, %error, "Scrape failed");
+            self.warn_of_store(error, url);
         }
         *self.state.status.write() = ScrapeStatus {
             health: if result.is_ok() {
@@ -312,6 +326,18 @@ impl Store<'_> {
             .all_stale(self.time(), &self.shared.metrics, appender.as_mut())?;
         self.finish(memory, false, counts, body_bytes, appender)?;
         Err(failure)
+    }
+
+    fn log_failure(&self, result: &Result<(), ScrapeError>) {
+        if let (Some(log), Err(error)) = (&self.settings.failure_log, result) {
+            let job = &self.settings.job.job_name;
+            log.write(
+                self.time(),
+                job,
+                self.state.target.url(),
+                &error.to_string(),
+            );
+        }
     }
 
     fn appender(&self) -> Result<Box<dyn Appender + '_>, ScrapeError> {

@@ -190,3 +190,18 @@ async fn own_metrics_have_prometheus_names() {
         2.0
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_logged_to_a_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut job = job();
+    job.scrape_failure_log_file = Some(dir.path().join("failures.json"));
+    let world = World::new(job, [text("a 1\n"), text("a x\n"), text("a 2\n")]);
+    world.scrapes(3).await;
+    let log = std::fs::read_to_string(dir.path().join("failures.json")).expect("written");
+    assert_eq!(log.lines().count(), 1);
+    assert!(
+        log.contains(r#""job_name":"j","target":"http://a/metrics"}"#),
+        "{log}"
+    );
+}
