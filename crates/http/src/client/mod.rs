@@ -48,6 +48,8 @@ pub struct ClientOptions {
     pub idle_per_host: usize,
     /// Go to this Unix socket, whatever the host.
     pub unix_socket: Option<PathBuf>,
+    /// How long a look at the dates of certificate files is good for.
+    pub files_look_again: Duration,
 }
 
 impl Default for ClientOptions {
@@ -58,6 +60,7 @@ impl Default for ClientOptions {
             idle_timeout: Duration::from_secs(5 * 60),
             idle_per_host: 1000,
             unix_socket: None,
+            files_look_again: LOOK_AGAIN,
         }
     }
 }
@@ -98,7 +101,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Settings`] when a certificate or key cannot be read or used.
     pub fn new(config: &HttpClientConfig, options: ClientOptions) -> Result<Self, ClientError> {
-        let watched = Watched::new(config.kept_files(), LOOK_AGAIN);
+        let watched = Watched::new(config.kept_files(), options.files_look_again);
         let link = Link::new(config, &options)?;
         let tokens = match &config.oauth2 {
             Some(oauth2) => Some(TokenSource::new(oauth2, &options)?),

@@ -266,4 +266,50 @@ mod tests {
         assert!(!answer(r#"{"access_token":"t","expires_in":5}"#).is_good());
         assert!(answer(r#"{"access_token":"t","expires_in":"60"}"#).is_good());
     }
+
+    /// Made for this test; it opens nothing.
+    const KEY: &str = include_str!("../../tests/data/oauth2-test-key.pem");
+
+    #[tokio::test]
+    async fn an_assertion_is_signed_and_says_who_we_are() {
+        let config: OAuth2 = serde_json::from_value(serde_json::json!({
+            "client_id": "me",
+            "token_url": "http://localhost/token",
+            "grant_type": JWT_BEARER,
+            "client_certificate_key": KEY,
+            "client_certificate_key_id": "k1",
+            "claims": {"team": "a"},
+        }))
+        .unwrap();
+        let source = TokenSource::new(&config, &ClientOptions::default()).unwrap();
+        let assertion = source.assertion().await.unwrap();
+        let parts: Vec<&str> = assertion.split('.').collect();
+        let json = |part: &str| -> serde_json::Value {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+        };
+        assert_eq!(
+            json(parts[0]),
+            serde_json::json!({"alg": "RS256", "typ": "JWT", "kid": "k1"})
+        );
+        let claims = json(parts[1]);
+        for (name, want) in [
+            ("iss", "me"),
+            ("sub", "me"),
+            ("aud", "http://localhost/token"),
+            ("team", "a"),
+        ] {
+            assert_eq!(claims[name], want);
+        }
+        let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
+        assert_eq!(life, ASSERTION_LIFE.as_secs());
+
+        let key = rsa_key(KEY).unwrap();
+        let public = signature::UnparsedPublicKey::new(
+            &signature::RSA_PKCS1_2048_8192_SHA256,
+            signature::KeyPair::public_key(&key).as_ref().to_vec(),
+        );
+        let signed = assertion.rsplit_once('.').unwrap().0;
+        let signature = URL_SAFE_NO_PAD.decode(parts[2]).unwrap();
+        public.verify(signed.as_bytes(), &signature).unwrap();
+    }
 }

@@ -136,6 +136,27 @@ async fn a_new_certificate_is_used_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_client_reads_its_authority_again() {
+    let certificates = Certificates::new();
+    let server = start(certificates.settings(&format!("{SERVER}}}")), echo).await;
+    let url = format!("https://localhost:{}/", server.address.port());
+    let yaml = format!("tls_config: {{ca_file: {}}}", certificates.path("ca.pem"));
+    let mut options = headwater_http::ClientOptions::default();
+    options.files_look_again = std::time::Duration::ZERO;
+    // Every request is a new connection, and so a new handshake.
+    options.idle_per_host = 0;
+    let config = headwater_yaml::from_str(&yaml).unwrap();
+    let client = headwater_http::Client::new(&config, options).unwrap();
+    assert_eq!(get(&client, &url).await.unwrap().0, 200);
+    certificates.renew();
+    assert_eq!(get(&client, &url).await.unwrap().0, 200);
+    // A file that makes no sense leaves what was read before.
+    certificates.write("ca.pem", "no certificate\n");
+    assert_eq!(get(&client, &url).await.unwrap().0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn settings_that_cannot_work_stop_the_start() {
     let certificates = Certificates::new();
     for (web, want) in [
