@@ -340,7 +340,9 @@ fn lokis_answers() {
                     if !categories {
                         for stream in found.as_array_mut().into_iter().flatten() {
                             for value in stream["values"].as_array_mut().into_iter().flatten() {
-                                value.as_array_mut().map(|v| v.truncate(2));
+                                if let Some(parts) = value.as_array_mut() {
+                                    parts.truncate(2);
+                                }
                             }
                         }
                     }

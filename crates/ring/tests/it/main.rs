@@ -1,0 +1,5 @@
+//! The rules of the ring as text cases and as laws.
+
+mod lifecycle;
+mod merge;
+mod quorum;
