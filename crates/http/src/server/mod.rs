@@ -226,25 +226,27 @@ impl Accept {
         }
     }
 
+    /// A connection beyond the limit is taken but not served until another ends. Waiting before
+    /// taking it would let one socket without visitors keep the last place from another.
     async fn accept(&mut self) {
         loop {
-            let Ok(permit) = self.permits.clone().acquire_owned().await else {
-                return;
-            };
-            match self.listener.accept().await {
-                Ok((io, peer)) => {
-                    let (shared, stopped) = (self.shared.clone(), self.stopped.clone());
-                    let alive = self.alive.clone();
-                    tokio::spawn(async move {
-                        connection::serve(shared, io, peer, stopped).await;
-                        drop((permit, alive));
-                    });
-                }
+            let (io, peer) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "Cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
-            }
+            };
+            let Ok(permit) = self.permits.clone().acquire_owned().await else {
+                return;
+            };
+            let (shared, stopped) = (self.shared.clone(), self.stopped.clone());
+            let alive = self.alive.clone();
+            tokio::spawn(async move {
+                connection::serve(shared, io, peer, stopped).await;
+                drop((permit, alive));
+            });
         }
     }
 }
