@@ -137,10 +137,17 @@ impl Rule {
         } = &self.config;
         // Owned, because the set is changed while the captures still refer to the value.
         let value = self.value(labels).into_owned();
-        let templates = target_label.contains('$') || replacement.contains('$');
-        if !templates && value.is_empty() && regex == DEFAULT_REGEX {
-            labels.set(target_label, replacement);
-            return;
+        // The commonest rule copies a value: no need to run an expression for it. A replacement
+        // without references yields itself, since the default expression matches anything.
+        if regex == DEFAULT_REGEX && !target_label.contains('$') {
+            if replacement == "$1" {
+                labels.set(target_label, &value);
+                return;
+            }
+            if !replacement.contains('$') {
+                labels.set(target_label, replacement);
+                return;
+            }
         }
         let Some(captures) = self.regex.captures(&value) else {
             return;

@@ -9,6 +9,9 @@ const KEEP_SCRAPES: u64 = 10;
 /// Most metrics that are remembered for one target, against bodies of nothing but comments.
 const MAX_METRICS: usize = 100_000;
 
+/// Most bytes of text that are remembered for one target.
+const MAX_BYTES: usize = 16 << 20;
+
 /// What a target has said about its metrics.
 #[derive(Debug, Default)]
 pub(crate) struct MetadataCache {
@@ -24,13 +27,13 @@ struct Entry {
 
 impl MetadataCache {
     pub(crate) fn set_type(&mut self, scrape: u64, family: &str, metric_type: MetricType) {
-        self.update(scrape, family, |metadata| {
+        self.update(scrape, family, 0, |metadata| {
             metadata.metric_type = metric_type
         });
     }
 
     pub(crate) fn set_help(&mut self, scrape: u64, family: &str, help: &str) {
-        self.update(scrape, family, |metadata| {
+        self.update(scrape, family, help.len(), |metadata| {
             if metadata.help != help {
                 help.clone_into(&mut metadata.help);
             }
@@ -38,22 +41,31 @@ impl MetadataCache {
     }
 
     pub(crate) fn set_unit(&mut self, scrape: u64, family: &str, unit: &str) {
-        self.update(scrape, family, |metadata| {
+        self.update(scrape, family, unit.len(), |metadata| {
             if metadata.unit != unit {
                 unit.clone_into(&mut metadata.unit);
             }
         });
     }
 
-    fn update(&mut self, scrape: u64, family: &str, change: impl FnOnce(&mut Metadata)) {
+    /// `text` is the length of what is to be remembered.
+    fn update(
+        &mut self,
+        scrape: u64,
+        family: &str,
+        text: usize,
+        change: impl FnOnce(&mut Metadata),
+    ) {
+        let full = self.bytes + family.len() + text > MAX_BYTES;
         if !self.entries.contains_key(family) {
-            if self.entries.len() >= MAX_METRICS {
+            if full || self.entries.len() >= MAX_METRICS {
                 return;
             }
+            let metadata = Metadata::default();
             self.entries.insert(
                 family.to_owned(),
                 Entry {
-                    metadata: Metadata::default(),
+                    metadata,
                     seen: scrape,
                 },
             );
@@ -62,10 +74,13 @@ impl MetadataCache {
         let Some(entry) = self.entries.get_mut(family) else {
             return;
         };
-        self.bytes -= size(&entry.metadata);
-        change(&mut entry.metadata);
-        self.bytes += size(&entry.metadata);
         entry.seen = scrape;
+        let old = size(&entry.metadata);
+        if full && text > old {
+            return;
+        }
+        change(&mut entry.metadata);
+        self.bytes = self.bytes - old + size(&entry.metadata);
     }
 
     /// Forgets what has not been said for some scrapes.
