@@ -10,7 +10,7 @@ use headwater_query::{Answer, InstantSample, Point, QueryStats, RangeSeries, Val
 use super::histogram::push_histogram;
 use super::stats::{StatsDetail, push_stats};
 use super::text::{
-    push_labels, push_list, push_number, push_plain, push_string, push_time, push_value,
+    push_labels, push_list, push_message, push_number, push_plain, push_time, push_value,
 };
 
 /// Writes one answer. Points are the unit: a piece exceeds its size by at most one point, or by
@@ -112,7 +112,7 @@ impl Rest {
     fn new(value: Value) -> Self {
         match value {
             Value::Scalar { time, value } => Self::single(time, |out| push_plain(out, value)),
-            Value::String { time, value } => Self::single(time, |out| push_string(out, &value)),
+            Value::String { time, value } => Self::single(time, |out| push_message(out, &value)),
             Value::Vector(samples) => Self::Vector {
                 samples: samples.into_iter(),
                 first: true,

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::error::{ApiError, ErrorType};
-use crate::json::text::{push_list, push_string};
+use crate::json::text::{push_list, push_message};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -37,7 +37,7 @@ pub(crate) fn success_raw(data: &str, warnings: &[String], infos: &[String]) -> 
 /// An error.
 pub(crate) fn failure(status: StatusCode, word: &str, message: &str) -> Response {
     let mut out = format!("{{\"status\":\"error\",\"errorType\":\"{word}\",\"error\":");
-    push_string(&mut out, message);
+    push_message(&mut out, message);
     out.push('}');
     json(status, Body::from(out))
 }

@@ -11,6 +11,19 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Appends a quoted string. Control characters are escaped, and so are U+2028 and U+2029, which
 /// JavaScript before 2019 took for ends of lines.
 pub(crate) fn push_string(out: &mut String, text: &str) {
+    push_escaped(out, text, escape_of);
+}
+
+/// Appends a quoted string in which `<`, `>` and `&` are escaped too, as Go does by default: texts
+/// repeat parts of requests, and a browser that takes the answer for a page must not run them.
+pub(crate) fn push_message(out: &mut String, text: &str) {
+    push_escaped(out, text, |c| match c {
+        '<' | '>' | '&' => Some(Escape::Code(u32::from(c))),
+        other => escape_of(other),
+    });
+}
+
+fn push_escaped(out: &mut String, text: &str, escape_of: impl Fn(char) -> Option<Escape>) {
     out.push('"');
     let mut plain_from = 0;
     for (at, c) in text.char_indices() {
@@ -199,7 +212,7 @@ pub(crate) fn push_list(out: &mut String, name: &str, texts: &[String]) {
         if at > 0 {
             out.push(',');
         }
-        push_string(out, text);
+        push_message(out, text);
     }
     out.push(']');
 }
@@ -220,6 +233,14 @@ mod tests {
         let json = written(|out| push_string(out, text));
         assert_eq!(json, "\"a\\\"b\\\\c\\n\\u0001é\\u2028\"");
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
+
+    #[test]
+    fn messages_are_no_pages() {
+        assert_eq!(
+            written(|out| push_message(out, "<a> & \"b\"")),
+            r#""\u003ca\u003e \u0026 \"b\"""#
+        );
     }
 
     #[test]

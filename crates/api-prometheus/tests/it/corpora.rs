@@ -17,24 +17,29 @@ pub(crate) struct Exchange {
     pub(crate) text: Option<String>,
 }
 
-/// All exchanges, or `None` (and a line that says so) if they are not there.
-pub(crate) fn exchanges() -> Option<Vec<Exchange>> {
-    let root = std::env::var_os("HEADWATER_CORPORA").map_or_else(
-        || {
-            PathBuf::from(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../../shared/corpora"
-            ))
-        },
-        PathBuf::from,
-    );
-    let folder = root.join("prometheus/api");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        let strict = std::env::var("HEADWATER_STRICT").is_ok_and(|value| value == "1");
-        assert!(!strict, "no corpora at {}", folder.display());
-        println!("skipped: no corpora at {}", folder.display());
-        return None;
+/// A file or folder of the corpora, or `None` (and a line that says so) if it is not there.
+pub(crate) fn file(name: &str) -> Option<PathBuf> {
+    let here = || {
+        PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../../shared/corpora"
+        ))
     };
+    let root = std::env::var_os("HEADWATER_CORPORA").map_or_else(here, PathBuf::from);
+    let path = root.join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    let strict = std::env::var("HEADWATER_STRICT").is_ok_and(|value| value == "1");
+    assert!(!strict, "no corpora at {}", path.display());
+    println!("skipped: no corpora at {}", path.display());
+    None
+}
+
+/// All exchanges.
+pub(crate) fn exchanges() -> Option<Vec<Exchange>> {
+    let folder = file("prometheus/api")?;
+    let entries = std::fs::read_dir(&folder).expect("a readable folder");
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("a folder").path())
         .collect();

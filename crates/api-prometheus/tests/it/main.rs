@@ -5,3 +5,4 @@ mod fakes;
 mod golden;
 mod limits;
 mod shape;
+mod text;
