@@ -14,7 +14,7 @@ use headwater_storage::{
 };
 
 use super::exemplars::admit as admit_exemplar;
-use super::late::LateValue;
+use super::late::{Late, LateValue};
 use super::series::{Admission, Kind, Pending, Place, Series};
 use super::{Head, slots};
 use crate::log::Log;
@@ -35,6 +35,38 @@ pub(crate) struct Section {
     pub(crate) floats: Vec<Entry<f64>>,
     pub(crate) integers: Vec<Entry<Arc<Histogram>>>,
     pub(crate) float_histograms: Vec<Entry<Arc<FloatHistogram>>>,
+}
+
+impl Section {
+    /// Adds the late samples of a series in a range.
+    pub(crate) fn add_late(&mut self, slot: u32, log_ref: u64, late: &Late, range: TimeRange) {
+        for (time, value) in late.iter().filter(|(time, _)| range.contains(*time)) {
+            self.push_late(slot, log_ref, time, value.clone());
+        }
+    }
+
+    fn push_late(&mut self, slot: u32, log_ref: u64, time: Timestamp, value: LateValue) {
+        match value {
+            LateValue::Float(value) => self.floats.push(Entry {
+                slot,
+                log_ref,
+                time,
+                value,
+            }),
+            LateValue::Integer(value) => self.integers.push(Entry {
+                slot,
+                log_ref,
+                time,
+                value,
+            }),
+            LateValue::FloatHistogram(value) => self.float_histograms.push(Entry {
+                slot,
+                log_ref,
+                time,
+                value,
+            }),
+        }
+    }
 }
 
 /// What a batch will log and apply.
@@ -171,28 +203,9 @@ impl<'h> Batch<'h> {
         if !series.logged {
             self.unlogged.push(slot);
         }
-        let log_ref = series.log_ref;
-        let late = &mut self.contents.late;
-        match value {
-            LateValue::Float(value) => late.floats.push(Entry {
-                slot,
-                log_ref,
-                time,
-                value,
-            }),
-            LateValue::Integer(value) => late.integers.push(Entry {
-                slot,
-                log_ref,
-                time,
-                value,
-            }),
-            LateValue::FloatHistogram(value) => late.float_histograms.push(Entry {
-                slot,
-                log_ref,
-                time,
-                value,
-            }),
-        }
+        self.contents
+            .late
+            .push_late(slot, series.log_ref, time, value);
         Ok(())
     }
 

@@ -87,6 +87,10 @@ impl Late {
             .retain(|(time, _)| times.binary_search(time).is_err());
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Timestamp, &LateValue)> {
+        self.samples.iter().map(|(time, value)| (*time, value))
+    }
+
     pub(crate) fn times(&self) -> impl Iterator<Item = Timestamp> {
         self.samples.iter().map(|(time, _)| *time)
     }

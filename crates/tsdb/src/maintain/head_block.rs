@@ -12,9 +12,13 @@ use crate::block::ulid;
 use crate::block::write::BlockWriter;
 use crate::db::Inner;
 use crate::head::cursor::{View, damaged};
+use crate::read::Loaded;
 
-/// Writes what the head has in `range`; `None` if that is nothing.
-pub(super) fn write(inner: &Inner, range: TimeRange) -> Result<Option<BlockMeta>> {
+use super::late_blocks::Taken;
+
+/// Writes what the head has in `range`, late samples included; `None` if that
+/// is nothing. Says which late samples the block has now.
+pub(super) fn write(inner: &Inner, range: TimeRange) -> Result<(Option<BlockMeta>, Vec<Taken>)> {
     let view = View::new(&inner.head, range);
     let series = series_in(inner, &view, range);
     let symbols: BTreeSet<&str> = series
@@ -25,16 +29,35 @@ pub(super) fn write(inner: &Inner, range: TimeRange) -> Result<Option<BlockMeta>
     let meta = new_meta(inner, range);
     let files = Arc::clone(&inner.env.files);
     let mut writer = BlockWriter::create(files, &inner.dir, meta, symbols)?;
-    let mut chunks = Vec::new();
+    let mut taken = Vec::new();
     for (labels, slot) in &series {
-        chunks.clear();
-        view.see(*slot).take_chunks(labels, &mut chunks)?;
-        clip(labels, &mut chunks, range)?;
+        let seen = view.see(*slot);
+        let chunks = match seen.late.is_empty() {
+            true => in_order_chunks(labels, &seen, range)?,
+            false => {
+                taken.extend(inner.late_of(*slot, range));
+                merged_chunks(labels, &seen)?
+            }
+        };
         if !chunks.is_empty() {
             writer.add(labels, &chunks)?;
         }
     }
-    writer.finish()
+    Ok((writer.finish()?, taken))
+}
+
+fn in_order_chunks(labels: &Labels, seen: &Loaded, range: TimeRange) -> Result<Vec<EncodedChunk>> {
+    let mut chunks = Vec::new();
+    seen.take_chunks(labels, &mut chunks)?;
+    clip(labels, &mut chunks, range)?;
+    Ok(chunks)
+}
+
+/// Chunks of one block must not overlap, so late samples are put in order.
+fn merged_chunks(labels: &Labels, seen: &Loaded) -> Result<Vec<EncodedChunk>> {
+    let mut columns = SeriesColumns::default();
+    seen.decode(labels, &mut columns)?;
+    Ok(encode_columns(&columns))
 }
 
 fn new_meta(inner: &Inner, range: TimeRange) -> BlockMeta {
@@ -55,7 +78,8 @@ fn new_meta(inner: &Inner, range: TimeRange) -> BlockMeta {
 
 fn series_in(inner: &Inner, view: &View, range: TimeRange) -> Vec<(Labels, u32)> {
     let labels = |slot: u32| {
-        let there = inner.head.slots.get(slot)?.lock().times()?.overlaps(&range);
+        let times = inner.head.slots.get(slot)?.lock().all_times()?;
+        let there = times.overlaps(&range);
         let labels = view.labels(slot).filter(|_| there)?;
         Some((labels, slot))
     };

@@ -1,10 +1,11 @@
-//! Late samples become blocks of their own.
+//! Late samples find their way into blocks.
 //!
-//! Each block range that has late samples gets a block with the hint
-//! `from-out-of-order`; it overlaps the block of that range, and the next
-//! merge makes one of the two. Only then are the samples forgotten, and the
-//! log that has them: a crash in between leaves them twice, which readers and
-//! merges do not mind.
+//! Those of a range that the head still has wait until the head writes it, and
+//! go into its block. Those of older ranges get blocks of their own, with the
+//! hint `from-out-of-order`; the next merge makes one of such a block and the
+//! one it overlaps. Samples are forgotten, and the log that has them, only
+//! then: a crash in between leaves them twice, which readers and merges do
+//! not mind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,11 +19,12 @@ use crate::block::ulid;
 use crate::block::write::BlockWriter;
 use crate::db::Inner;
 use crate::error;
+use crate::head::batch::Contents;
 use crate::head::late::Late;
 use crate::head::series::remove_deleted;
 
 /// The late samples of a series that a block takes.
-struct Taken {
+pub(super) struct Taken {
     labels: Labels,
     slot: u32,
     log_ref: u64,
@@ -30,16 +32,22 @@ struct Taken {
 }
 
 impl Inner {
-    /// Makes blocks of all late samples; says how many.
+    /// Makes blocks of the late samples of ranges that the head does not have
+    /// any more; says how many.
     pub(super) fn late_to_blocks(&self) -> Result<usize> {
-        let Some(span) = self.head.late_times.range() else {
+        if self.head.late_times.range().is_none() {
             return Ok(0);
-        };
+        }
         let (segment, taken) = {
             // No commit may come between the cut and the look.
             let _order = self.head.order.lock();
             let segment = self.log.cut_late().map_err(error::log)?;
-            (segment, self.take_late())
+            let end = self.head.times.min_valid();
+            self.log_again(TimeRange::new(end, Timestamp::MAX))?;
+            (
+                segment,
+                self.take_late(TimeRange::new(Timestamp::MIN, end.saturating_sub(1))),
+            )
         };
         let mut blocks = 0;
         for range in ranges_with_samples(&taken, self.options.block_range.max(1)) {
@@ -48,33 +56,47 @@ impl Inner {
                 blocks += 1;
             }
         }
-        let count = taken.iter().map(|series| series.times.len() as u64).sum();
-        self.head.counters.late_in_blocks.add(count);
         self.forget_late(&taken);
+        self.log.sync().map_err(error::log)?;
         self.log.truncate_late(segment).map_err(error::log)?;
-        tracing::info!(
-            blocks,
-            from = span.start,
-            to = span.end,
-            "late samples are in blocks"
-        );
+        tracing::info!(blocks, "late samples are in blocks");
         Ok(blocks)
     }
 
-    fn take_late(&self) -> Vec<Taken> {
-        let take = |slot: u32| {
-            let series = self.head.slots.get(slot)?.lock();
-            let late = series.late()?;
-            Some(Taken {
-                labels: series.labels.clone(),
-                slot,
-                log_ref: series.log_ref,
-                times: late.times().collect(),
-            })
-        };
-        let mut taken: Vec<Taken> = (0..self.head.slots.len()).filter_map(take).collect();
+    fn take_late(&self, range: TimeRange) -> Vec<Taken> {
+        let slots = 0..self.head.slots.len();
+        let mut taken: Vec<Taken> = slots.filter_map(|s| self.late_of(s, range)).collect();
         taken.sort_by(|a, b| a.labels.cmp(&b.labels));
         taken
+    }
+
+    /// The late samples of one series in a range, if there are any.
+    pub(super) fn late_of(&self, slot: u32, range: TimeRange) -> Option<Taken> {
+        let series = self.head.slots.get(slot)?.lock();
+        let late = series.late()?;
+        let times: Vec<Timestamp> = late.times().filter(|time| range.contains(*time)).collect();
+        (!times.is_empty()).then(|| Taken {
+            labels: series.labels.clone(),
+            slot,
+            log_ref: series.log_ref,
+            times,
+        })
+    }
+
+    /// Logs late samples once more that stay, so that older segments are not
+    /// needed for them.
+    fn log_again(&self, range: TimeRange) -> Result<()> {
+        let mut contents = Contents::default();
+        for slot in 0..self.head.slots.len() {
+            if let Some(cell) = self.head.slots.get(slot) {
+                let series = cell.lock();
+                if let Some(late) = series.late() {
+                    contents.late.add_late(slot, series.log_ref, late, range);
+                }
+            }
+        }
+        let records = self.log.encode_late(&contents);
+        self.log.write(&[], &records)?.wait()
     }
 
     fn write_late(&self, taken: &[Taken], range: TimeRange) -> Result<Option<BlockMeta>> {
@@ -122,7 +144,13 @@ impl Inner {
         }
     }
 
-    fn forget_late(&self, taken: &[Taken]) {
+    /// Forgets late samples that are in blocks.
+    pub(super) fn forget_late(&self, taken: &[Taken]) {
+        if taken.is_empty() {
+            return;
+        }
+        let count = taken.iter().map(|series| series.times.len() as u64).sum();
+        self.head.counters.late_in_blocks.add(count);
         let _order = self.head.order.lock();
         for series in taken {
             if let Some(cell) = self.head.slots.get(series.slot) {

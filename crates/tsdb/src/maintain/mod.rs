@@ -119,19 +119,16 @@ impl Inner {
             let _order = self.head.order.lock();
             self.head.times.raise_min_valid(end);
         }
-        if let Some(meta) = head_block::write(self, range)? {
-            self.serve(&[meta.ulid], &[])?;
-            tracing::info!(ulid = %self.newest_name(), from = range.start, to = end, "block made");
+        let (meta, late) = head_block::write(self, range)?;
+        if let Some(meta) = meta {
+            self.serve(std::slice::from_ref(&meta.ulid), &[])?;
+            tracing::info!(ulid = %meta.ulid, from = range.start, to = end, "block made");
         }
+        self.forget_late(&late);
         let segment = self.log.wal.position().segment;
         let gone = self.head.truncate_before(end, segment);
         tracing::debug!(series = gone, before = end, "head truncated");
         Ok(())
-    }
-
-    fn newest_name(&self) -> String {
-        let all = self.blocks.all();
-        all.last().map_or_else(String::new, |b| b.meta.ulid.clone())
     }
 
     /// Begins to serve blocks in place of others, which are removed.

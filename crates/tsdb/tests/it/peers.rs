@@ -1,15 +1,18 @@
 //! Directories go to Debian's Prometheus and come back.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use headwater_env::Env;
-use headwater_model::{Histogram, Span, stale_nan};
-use headwater_storage::SampleValue;
+use headwater_model::{Histogram, Matcher, Span, TimeRange, stale_nan};
+use headwater_storage::{Delete, SampleValue, block_on};
 use headwater_tsdb::Db;
 
-use crate::support::{batch, builder, commit, labels, program};
+use crate::support::{Dump, batch, builder, commit, dump, labels, program};
 
 /// What `promtool tsdb dump` prints: lines by series, sorted.
 fn promtool_dump(dir: &Path) -> BTreeMap<String, Vec<(i64, String)>> {
@@ -122,4 +125,214 @@ fn promtool_reads_histograms_of_the_log() {
     // This version prints floats only, but it reads the records: an error in
     // one of them would end the dump.
     promtool_dump(dir.path());
+}
+
+/// A dump of this store in the words of `promtool`.
+fn in_words(dump: Dump) -> BTreeMap<String, Vec<(i64, String)>> {
+    let word = |bits: String| {
+        let value = f64::from_bits(u64::from_str_radix(&bits, 16).unwrap());
+        match value {
+            _ if value.is_nan() => "NaN".to_owned(),
+            f64::INFINITY => "+Inf".to_owned(),
+            _ => value.to_string(),
+        }
+    };
+    let line = |(time, bits)| (time, word(bits));
+    dump.into_iter()
+        .map(|(series, samples)| (series, samples.into_iter().map(line).collect()))
+        .collect()
+}
+
+#[test]
+fn promtool_dumps_blocks_late_samples_and_deletions() {
+    if !program("promtool") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let small = builder(dir.path(), Env::real()).configure(|options| {
+        options.block_range = 20 * 60_000;
+        options.max_block_range = 60 * 60_000;
+        options.out_of_order_window = Duration::from_secs(3600);
+    });
+    let db = small.open().unwrap();
+    fill(&db);
+    let mut late = batch(&db);
+    let series = late.series(&labels(&[("__name__", "late")])).unwrap();
+    for minute in (30..70).rev() {
+        late.append_float(series, BASE + minute * 60_000, 0.25)
+            .unwrap();
+    }
+    commit(late);
+    let range = TimeRange::new(BASE + 60_000, BASE + 120_000);
+    block_on(db.delete(vec![Matcher::equal("n", "7")], range)).unwrap();
+    let done = db.maintain().unwrap();
+    assert!(
+        done.head_blocks > 1 && done.late_blocks > 1 && done.merges > 0,
+        "{done:?}"
+    );
+    let recent = TimeRange::new(BASE + 70 * 60_000, BASE + 72 * 60_000);
+    block_on(db.delete(vec![Matcher::equal("n", "8")], recent)).unwrap();
+    let wanted = in_words(dump(&db));
+    drop(db);
+    let found = promtool_dump(dir.path());
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        wanted.keys().collect::<Vec<_>>()
+    );
+    for (series, samples) in &wanted {
+        let missing: Vec<_> = samples
+            .iter()
+            .filter(|s| !found[series].contains(s))
+            .collect();
+        let more: Vec<_> = found[series]
+            .iter()
+            .filter(|s| !samples.contains(s))
+            .collect();
+        assert!(
+            missing.is_empty() && more.is_empty(),
+            "{series}: {missing:?}, {more:?}"
+        );
+        assert_eq!(&found[series], samples, "{series}");
+    }
+}
+
+/// Debian's server over a directory, ended with the test.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(dir: &Path, config: &str) -> Server {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        let file = dir.join("prometheus.yml");
+        std::fs::write(&file, config.replace("PORT", &port.to_string())).unwrap();
+        let child = Command::new("prometheus")
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                dir.join("data").display()
+            ))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Server { child, port };
+        server.wait_for(|server| server.get("/-/ready").is_some());
+        server
+    }
+
+    /// The body of a page, if the server answers with success.
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        head.contains(" 200 ").then(|| body.to_owned())
+    }
+
+    /// The only value of an instant query.
+    fn value(&self, query: &str, time: i64) -> Option<String> {
+        let path = format!("/api/v1/query?query={query}&time={time}");
+        let body: serde_json::Value = serde_json::from_str(&self.get(&path)?).ok()?;
+        Some(body["data"]["result"][0]["value"][1].as_str()?.to_owned())
+    }
+
+    fn wait_for(&self, ready: impl Fn(&Server) -> bool) {
+        let started = Instant::now();
+        while !ready(self) {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "the server is not ready"
+            );
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn prometheus_serves_a_directory_written_here() {
+    if !program("prometheus") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let small = builder(dir.path().join("data"), Env::real())
+        .configure(|options| options.block_range = 20 * 60_000);
+    let db = small.open().unwrap();
+    let wanted: usize = fill(&db).values().map(Vec::len).sum();
+    db.maintain().unwrap();
+    assert!(db.stats().unwrap().blocks > 1);
+    drop(db);
+    let server = Server::start(dir.path(), "global: {}\n");
+    let end = BASE / 1000 + 2 * 3600;
+    let count = server.value("sum(count_over_time(m[3h]))", end);
+    // A range vector leaves stale markers out.
+    let stale = (0..300i64)
+        .flat_map(|round| (0..30i64).map(move |n| (round + n) % 50))
+        .filter(|n| *n == 49)
+        .count();
+    assert_eq!(count, Some((wanted - stale).to_string()));
+}
+
+#[test]
+fn a_directory_of_a_killed_prometheus_opens_here() {
+    if !program("prometheus") || !program("promtool") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let config = "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n\
+        scrape_configs: [{job_name: self, static_configs: [{targets: ['127.0.0.1:PORT']}]}]\n";
+    let server = Server::start(dir.path(), config);
+    let far = i64::from(u32::MAX);
+    let scraped = |server: &Server| {
+        let samples = server.get("/api/v1/query?query=count_over_time(up[1h])");
+        samples.is_some_and(|body| {
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let count = body["data"]["result"][0]["value"][1].as_str();
+            count
+                .and_then(|n| n.parse::<u64>().ok())
+                .is_some_and(|n| n > 5)
+        })
+    };
+    assert!(server.value("up", far).is_none());
+    server.wait_for(scraped);
+    server.kill();
+    let data = dir.path().join("data");
+    let found = promtool_dump(&data);
+    let db = builder(&data, Env::real()).open().unwrap();
+    assert!(db.damage().is_empty(), "{:?}", db.damage());
+    let ours = dump(&db);
+    assert!(ours.len() > 100);
+    assert_eq!(
+        ours.keys().collect::<Vec<_>>(),
+        found.keys().collect::<Vec<_>>()
+    );
+    for (series, samples) in &found {
+        let times: Vec<i64> = ours[series].iter().map(|(time, _)| *time).collect();
+        let wanted: Vec<i64> = samples.iter().map(|(time, _)| *time).collect();
+        assert_eq!(times, wanted, "{series}");
+        for ((_, bits), (_, text)) in ours[series].iter().zip(samples) {
+            let value = f64::from_bits(u64::from_str_radix(bits, 16).unwrap());
+            let text: f64 = text.parse().unwrap();
+            assert!(value == text || value.is_nan() && text.is_nan(), "{series}");
+        }
+    }
 }
