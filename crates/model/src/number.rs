@@ -91,7 +91,8 @@ pub fn parse_float(text: &str) -> Option<f64> {
         b'+' | b'-' => &text[1..],
         _ => text,
     };
-    if unsigned.len() > 2 && unsigned[..2].eq_ignore_ascii_case("0x") {
+    let prefix = unsigned.get(..2).unwrap_or_default();
+    if unsigned.len() > 2 && prefix.eq_ignore_ascii_case("0x") {
         let value = parse_hex(&unsigned[2..])?;
         return Some(if bytes[0] == b'-' { -value } else { value });
     }
@@ -172,6 +173,7 @@ mod tests {
             ("", None),
             ("0x", None),
             ("1_0", None),
+            ("aé1", None),
         ] {
             assert_eq!(parse_float(text), value, "{text}");
         }
