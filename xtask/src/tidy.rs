@@ -30,14 +30,23 @@ pub(crate) fn run() -> ExitCode {
 fn check() -> Result<Vec<String>, String> {
     let metadata = Metadata::load()?;
     let root = &metadata.workspace_root;
-    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).map_err(|error| format!("ARCHITECTURE.md: {error}"))?;
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md"))
+        .map_err(|error| format!("ARCHITECTURE.md: {error}"))?;
     let mut layers = layers::parse(&text)?;
     let mut faults = check_table(&metadata, &layers);
-    for package in metadata.packages.iter().filter(|package| !is_crate(package, root)) {
+    for package in metadata
+        .packages
+        .iter()
+        .filter(|package| !is_crate(package, root))
+    {
         layers.insert(package.name.clone(), PROGRAMS);
     }
     faults.extend(check_arrows(&metadata, &layers));
-    for package in metadata.packages.iter().filter(|package| is_crate(package, root)) {
+    for package in metadata
+        .packages
+        .iter()
+        .filter(|package| is_crate(package, root))
+    {
         faults.extend(check_manifest(package, root));
     }
     Ok(faults)
@@ -55,33 +64,63 @@ fn short(name: &str) -> &str {
 /// Every crate has a row, every row a crate.
 fn check_table(metadata: &Metadata, layers: &BTreeMap<String, u8>) -> Vec<String> {
     let root = &metadata.workspace_root;
-    let crates: Vec<&str> =
-        metadata.packages.iter().filter(|package| is_crate(package, root)).map(|package| short(&package.name)).collect();
+    let crates: Vec<&str> = metadata
+        .packages
+        .iter()
+        .filter(|package| is_crate(package, root))
+        .map(|package| short(&package.name))
+        .collect();
     let missing = crates.iter().filter(|name| !layers.contains_key(**name));
-    let stale = layers.keys().filter(|name| !crates.contains(&name.as_str()));
+    let stale = layers
+        .keys()
+        .filter(|name| !crates.contains(&name.as_str()));
     missing
         .map(|name| format!("crates/{name} is not in the layer table of ARCHITECTURE.md"))
-        .chain(stale.map(|name| format!("ARCHITECTURE.md: the layer table names {name}, which does not exist")))
+        .chain(stale.map(|name| {
+            format!("ARCHITECTURE.md: the layer table names {name}, which does not exist")
+        }))
         .collect()
 }
 
 fn check_arrows(metadata: &Metadata, layers: &BTreeMap<String, u8>) -> Vec<String> {
-    let members: Vec<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let members: Vec<&str> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
     let mut arrows: Vec<Arrow> = Vec::new();
     let mut kinds: BTreeMap<Arrow, &str> = BTreeMap::new();
     for package in &metadata.packages {
-        for dependency in package.dependencies.iter().filter(|dependency| members.contains(&dependency.name.as_str())) {
-            let arrow = (short(&package.name).to_owned(), short(&dependency.name).to_owned());
-            kinds.insert(arrow.clone(), dependency.kind.as_deref().unwrap_or("normal"));
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|dependency| members.contains(&dependency.name.as_str()))
+        {
+            let arrow = (
+                short(&package.name).to_owned(),
+                short(&dependency.name).to_owned(),
+            );
+            kinds.insert(
+                arrow.clone(),
+                dependency.kind.as_deref().unwrap_or("normal"),
+            );
             arrows.push(arrow);
         }
     }
     let mut faults: Vec<String> = layers::pointing_up(layers, &arrows)
         .into_iter()
-        .map(|arrow| format!("{} -> {} ({} dependency) points up", arrow.0, arrow.1, kinds[arrow]))
+        .map(|arrow| {
+            format!(
+                "{} -> {} ({} dependency) points up",
+                arrow.0, arrow.1, kinds[arrow]
+            )
+        })
         .collect();
     if let Some(cycle) = layers::cycle(&arrows) {
-        faults.push(format!("crates that depend on each other in a circle: {}", cycle.join(", ")));
+        faults.push(format!(
+            "crates that depend on each other in a circle: {}",
+            cycle.join(", ")
+        ));
     }
     faults
 }
@@ -91,10 +130,19 @@ fn check_manifest(package: &Package, root: &Path) -> Vec<String> {
     let folder = package.folder(root);
     let mut faults = Vec::new();
     let mut fault = |what: &str| faults.push(format!("{}: {what}", folder.display()));
-    if package.name != format!("headwater-{}", folder.file_name().unwrap_or_default().to_string_lossy()) {
+    if package.name
+        != format!(
+            "headwater-{}",
+            folder.file_name().unwrap_or_default().to_string_lossy()
+        )
+    {
         fault("the package is not named headwater- and its folder");
     }
-    if package.description.as_deref().is_none_or(|text| text.len() < 10) {
+    if package
+        .description
+        .as_deref()
+        .is_none_or(|text| text.len() < 10)
+    {
         fault("no description");
     }
     if package.license.as_deref() != Some("Apache-2.0 OR MIT") {
