@@ -71,7 +71,8 @@ function axes(scale, { start, end }) {
 function ticks(low, high) {
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough);
+  const distance = (step) => Math.abs(Math.log(step / rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).reduce((a, b) => (distance(b) < distance(a) ? b : a));
   const found = [];
   for (let at = Math.ceil(low / step); at * step <= high && found.length < 20; at += 1) found.push(at * step);
   return found;

@@ -62,7 +62,8 @@ export async function showStatus(section) {
 }
 
 function storeTables(data) {
-  const head = Object.entries(data.headStats).map(([name, value]) => [name, value.toLocaleString()]);
+  const shown = (name, value) => name.endsWith("Time") && Math.abs(value) < 8.64e15 ? new Date(value).toLocaleString() : value.toLocaleString();
+  const head = Object.entries(data.headStats).map(([name, value]) => [name, shown(name, value)]);
   const list = (title, counts) => [
     element("h2", {}, title),
     table(["Name", "Count"], counts.map(({ name, value }) => [element("code", {}, name), value.toLocaleString()])),

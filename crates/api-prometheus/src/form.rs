@@ -185,6 +185,14 @@ mod tests {
         assert_eq!(form("a=%ff").first("a"), "\u{fffd}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_form(text in "[a%+=&0-9é]{0,60}") {
+            let form = form(&text);
+            let _ = (form.first("a"), form.strict());
+        }
+    }
+
     #[test]
     fn refuses_too_many_parameters() {
         let text = "a=1&".repeat(MAX_PARAMETERS + 1);

@@ -265,6 +265,22 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
+            if let Ok(time) = parse_time(&text) {
+                assert!((MIN_TIME..=MAX_TIME).contains(&time));
+            }
+            let _ = (parse_nanos(&text), parse_span(&text));
+        }
+
+        #[test]
+        fn times_survive_writing(millis in 0i64..i64::MAX / 1_000_000) {
+            let text = format_rfc3339(millis * 1_000_000);
+            assert_eq!(parse_time(&text).unwrap(), millis);
+        }
+    }
+
     #[test]
     fn writes_times() {
         for (nanos, text) in [

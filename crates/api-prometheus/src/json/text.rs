@@ -235,6 +235,25 @@ mod tests {
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_again(text in ".*", value: f64, time: i64) {
+            for push in [push_string, push_message] {
+                let json = written(|out| push(out, &text));
+                assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            }
+            for push in [push_value, push_plain] {
+                let json = written(|out| push(out, value));
+                let read: String = serde_json::from_str(&json).unwrap();
+                let same = read.parse::<f64>().unwrap();
+                assert!(same.to_bits() == value.to_bits() || value.is_nan());
+            }
+            let json = written(|out| push_time(out, time));
+            let seconds: f64 = serde_json::from_str(&json).unwrap();
+            assert_eq!(seconds, time as f64 / 1000.0);
+        }
+    }
+
     #[test]
     fn messages_are_no_pages() {
         assert_eq!(

@@ -35,13 +35,16 @@ pub(crate) async fn metadata(State(api): State<Api>, form: Form) -> Result<Respo
         Some(number) if number > 0 => bound(Some(number)),
         _ => usize::MAX,
     };
-    let found = collect(&api.parts, form.first("metric"), entries);
-    let shown: BTreeMap<&str, Vec<Entry<'_>>> = found
-        .iter()
-        .take(metrics)
-        .map(|(metric, said)| (metric.as_str(), said.iter().map(entry).collect()))
-        .collect();
-    Ok(success(&shown))
+    // Every target says something about hundreds of metrics.
+    api.read(async move |parts| {
+        let found = collect(&parts, form.first("metric"), entries);
+        let shown = found.iter().take(metrics);
+        let shown: BTreeMap<&str, Vec<Entry<'_>>> = shown
+            .map(|(metric, said)| (metric.as_str(), said.iter().map(entry).collect()))
+            .collect();
+        Ok(success(&shown))
+    })
+    .await
 }
 
 fn entry(metadata: &Metadata) -> Entry<'_> {

@@ -54,9 +54,14 @@ struct Targets {
 
 /// Targets, by state and pool.
 pub(crate) async fn targets(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
+    // There may be tens of thousands of them.
+    api.read(async move |parts| Ok(success(&collect(&parts, &form))))
+        .await
+}
+
+fn collect(parts: &Parts, form: &Form) -> Targets {
     let state = form.first("state").to_ascii_lowercase();
     let shows = |which: &str| matches!(state.as_str(), "" | "any") || state == which;
-    let parts = &api.parts;
     let wanted = form.first("scrapePool");
     let pools: Vec<String> = parts.scraping.pools();
     let chosen: Vec<&String> = pools
@@ -79,7 +84,7 @@ pub(crate) async fn targets(State(api): State<Api>, form: Form) -> Result<Respon
             answer.dropped_targets.extend(dropped(parts, pool));
         }
     }
-    Ok(success(&answer))
+    answer
 }
 
 fn active(pool: &str, target: TargetView) -> ActiveTarget {
@@ -160,27 +165,30 @@ pub(crate) async fn metadata(State(api): State<Api>, form: Form) -> Result<Respo
             selector(text, api.parts.syntax).map_err(|error| error.in_parameter("match_target"))?
         }
     };
-    let metric = form.first("metric");
+    api.read(async move |parts| {
+        let found = said(&parts, &matchers, form.first("metric"), bound);
+        Ok(success(&found))
+    })
+    .await
+}
+
+/// What targets that fulfil all matchers say about one metric, or about all if it has no name.
+fn said(parts: &Parts, matchers: &[Matcher], metric: &str, bound: usize) -> Vec<MetricMetadata> {
     let mut found = Vec::new();
-    for pool in api.parts.scraping.pools() {
-        for target in api.parts.scraping.metadata(&pool) {
-            if !fulfils(&target.target, &matchers) {
-                continue;
-            }
-            let room = bound - found.len();
-            let entries = target.entries.into_iter();
-            let entries = entries.filter(|(name, _)| metric.is_empty() || name == metric);
-            found.extend(entries.take(room).map(|(name, metadata)| {
-                let shown = if metric.is_empty() {
-                    name
-                } else {
-                    String::new()
-                };
-                entry(&target.target, shown, metadata)
-            }));
+    let pools = parts.scraping.pools();
+    for target in pools.iter().flat_map(|pool| parts.scraping.metadata(pool)) {
+        if !fulfils(&target.target, matchers) {
+            continue;
         }
+        let room = bound - found.len();
+        let entries = target.entries.into_iter();
+        let entries = entries.filter(|(name, _)| metric.is_empty() || name == metric);
+        found.extend(entries.take(room).map(|(name, metadata)| {
+            let shown = metric.is_empty().then_some(name).unwrap_or_default();
+            entry(&target.target, shown, metadata)
+        }));
     }
-    Ok(success(&found))
+    found
 }
 
 fn entry(target: &Labels, metric: String, metadata: Metadata) -> MetricMetadata {
