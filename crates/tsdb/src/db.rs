@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::block::set::{self, BlockSet};
 use crate::error;
+use crate::head::chunk_files::{self, ChunkFiles};
 use crate::head::{Bounds, Head};
 use crate::log::{self, Log};
 use crate::maintain::Worker;
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) blocks: BlockSet,
     /// Held while blocks are made, merged or removed.
     pub(crate) maintenance: Mutex<()>,
+    pub(crate) chunk_files: Mutex<ChunkFiles>,
     closed: AtomicBool,
     damage: Vec<String>,
     worker: Mutex<Option<Worker>>,
@@ -77,12 +79,21 @@ impl Db {
         let started = env.clock.monotonic();
         let log_dir = log::dir(&dir);
         let late_dir = log::late_dir(&dir);
+        let chunks_dir = chunk_files::dir(&dir);
+        let min_valid = head.times.min_valid();
+        let mut in_files = chunk_files::read(env.files.as_ref(), &chunks_dir, min_valid)?;
+        in_files
+            .damage
+            .iter()
+            .for_each(|line| tracing::warn!("{line}; the log has these samples"));
+        let chunks = std::mem::take(&mut in_files.chunks);
         let threads = options.replay_threads;
-        let report = replay(&head, &env.files, &log_dir, &late_dir, threads)?;
+        let report = replay(&head, &env.files, &log_dir, &late_dir, chunks, threads)?;
         let took = env.clock.monotonic().saturating_sub(started);
         tell(&report, took);
         repair(&env, &report)?;
         let log = Log::open(Arc::clone(&env.files), &dir, &options)?;
+        let chunk_files = ChunkFiles::new(Arc::clone(&env.files), &chunks_dir, in_files);
         let mut damage = opened.damage;
         damage.iter().for_each(|line| tracing::warn!("{line}"));
         damage.extend(describe(&report));
@@ -91,6 +102,7 @@ impl Db {
             head: Arc::new(head),
             blocks,
             maintenance: Mutex::new(()),
+            chunk_files: Mutex::new(chunk_files),
             log,
             env,
             dir,

@@ -6,6 +6,7 @@
 //! what readers see of it, `cursor` reads.
 
 pub(crate) mod batch;
+pub(crate) mod chunk_files;
 pub(crate) mod columns;
 pub(crate) mod cursor;
 pub(crate) mod exemplars;

@@ -19,6 +19,9 @@ pub(crate) struct Series {
     pub(crate) alive: bool,
     /// Whether the log has the labels.
     pub(crate) logged: bool,
+    /// How many of the finished chunks, counted from the oldest, are in head
+    /// chunk files.
+    pub(crate) in_files: u32,
     /// Counts the series that have lived here.
     pub(crate) generation: u32,
     /// The sample of an open batch that is newest.
@@ -88,6 +91,7 @@ impl Series {
         Series {
             alive: false,
             logged: false,
+            in_files: 0,
             generation: 0,
             pending: Pending::default(),
             newest: Timestamp::MIN,
@@ -211,6 +215,18 @@ impl Series {
         true
     }
 
+    /// Takes a finished chunk from a file; later samples follow it. One that
+    /// is not newer than what is here is left out.
+    pub(crate) fn push_chunk(&mut self, chunk: EncodedChunk) {
+        if chunk.min_time <= self.newest {
+            return;
+        }
+        self.closed.extend(self.open.finish());
+        self.newest = chunk.max_time;
+        self.closed.push(chunk);
+        self.in_files = self.closed.len() as u32;
+    }
+
     /// The range of times of the samples here, if there are any.
     pub(crate) fn times(&self) -> Option<TimeRange> {
         let first = self.closed.first().map(|c| c.min_time);
@@ -274,6 +290,7 @@ impl Series {
     pub(crate) fn truncate_before(&mut self, time: Timestamp) -> bool {
         let gone = self.closed.partition_point(|c| c.max_time < time);
         if gone > 0 {
+            self.in_files = self.in_files.saturating_sub(gone as u32);
             self.closed.drain(..gone);
             self.closed.shrink_to_fit();
         }

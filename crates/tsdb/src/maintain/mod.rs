@@ -81,6 +81,7 @@ impl Inner {
         let _maintenance = self.maintenance.lock();
         set::remove_leftovers(self.env.files.as_ref(), &self.dir)?;
         let mut done = Maintenance::default();
+        self.chunk_files.lock().write_new(&self.head)?;
         // Half a range more than full, so that late samples have their time.
         while let Some(range) = self.next_range(1.5) {
             self.head_to_block(range)?;
@@ -128,7 +129,7 @@ impl Inner {
         let segment = self.log.wal.position().segment;
         let gone = self.head.truncate_before(end, segment);
         tracing::debug!(series = gone, before = end, "head truncated");
-        Ok(())
+        self.chunk_files.lock().truncate_before(end)
     }
 
     /// Begins to serve blocks in place of others, which are removed.

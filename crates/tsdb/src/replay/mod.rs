@@ -11,8 +11,9 @@ mod refs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater_blockfmt::Record;
+use hashbrown::HashMap;
 use headwater_blockfmt::record::{Exemplars, LabelPairs, Series, Tombstones};
+use headwater_blockfmt::{EncodedChunk, Record};
 use headwater_env::Files;
 use headwater_model::{Exemplar, Labels, Metadata, TimeRange, Timestamp};
 use headwater_storage::Result;
@@ -51,12 +52,14 @@ pub(crate) fn replay(
     files: &Arc<dyn Files>,
     dir: &Path,
     late_dir: &Path,
+    chunks: HashMap<u64, Vec<EncodedChunk>>,
     threads: usize,
 ) -> Result<Report> {
     let mut replay = Replay {
         head,
         files,
         refs: Refs::default(),
+        chunks,
         pending: PendingSamples::new(threads),
         report: Report::default(),
         min_valid: head.times.min_valid(),
@@ -83,6 +86,8 @@ struct Replay<'r> {
     head: &'r Head,
     files: &'r Arc<dyn Files>,
     refs: Refs,
+    /// Chunks in files, by the number of their series.
+    chunks: HashMap<u64, Vec<EncodedChunk>>,
     pending: PendingSamples,
     report: Report,
     /// Samples before this are in blocks.
@@ -205,6 +210,29 @@ impl Replay<'_> {
         slot
     }
 
+    /// Gives a series the chunks that files have of it; the samples in them
+    /// are then skipped in the log, because they are not newer.
+    fn take_chunks(&mut self, reference: u64, slot: u32) {
+        let Some(chunks) = self.chunks.remove(&reference) else {
+            return;
+        };
+        let head = self.head;
+        let Some(cell) = head.slots.get(slot) else {
+            return;
+        };
+        // Under an earlier number the series may have samples on the way
+        // that are older than the chunks.
+        if cell.lock().log_ref != reference {
+            self.apply_samples();
+        }
+        let mut series = cell.lock();
+        for chunk in chunks {
+            self.times.start = self.times.start.min(chunk.min_time);
+            self.times.end = self.times.end.max(chunk.max_time);
+            series.push_chunk(chunk);
+        }
+    }
+
     fn late_sample(&mut self, reference: u64, time: Timestamp, value: LateValue) {
         let cell = self.refs.get(reference);
         match cell.and_then(|slot| self.head.slots.get(slot)) {
@@ -226,7 +254,10 @@ impl Replay<'_> {
             // The same labels may come back under another number after the
             // series was forgotten: both stand for one series here.
             match self.head.get_or_create(&labels, Some(reference)) {
-                Ok(slot) => self.refs.insert(reference, slot),
+                Ok(slot) => {
+                    self.refs.insert(reference, slot);
+                    self.take_chunks(reference, slot);
+                }
                 Err(_) => self.report.refused_series += 1,
             }
         }

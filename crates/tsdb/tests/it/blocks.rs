@@ -359,3 +359,39 @@ fn files_in_memory_need_no_directory() {
     assert_eq!(db.stats().unwrap().blocks, 3);
     assert!(db.appender(Default::default()).is_ok());
 }
+
+/// Finished chunks go to files; a start takes them from there.
+#[test]
+fn chunks_in_files_are_as_good_as_the_log() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 170);
+    db.maintain().unwrap();
+    fill(&db, 170, 300);
+    let before = dump(&db);
+    drop(db);
+    let dir = Path::new("data/chunks_head");
+    assert_eq!(env.files.list(dir).unwrap().len(), 1);
+    let db = builder("data", env.clone()).open().unwrap();
+    assert_eq!(dump(&db), before);
+    db.maintain().unwrap();
+    assert_eq!(dump(&db), before);
+    fill(&db, 300, 310);
+    let before = dump(&db);
+    drop(db);
+
+    // Without the log they still have what was finished; without them the
+    // log has all.
+    let file = dir.join(&env.files.list(dir).unwrap()[0].name);
+    let handle = env
+        .files
+        .open(&file, headwater_env::OpenMode::Write)
+        .unwrap();
+    handle.set_len(handle.len().unwrap() / 2).unwrap();
+    let db = builder("data", env.clone()).open().unwrap();
+    assert_eq!(dump(&db), before);
+    drop(db);
+    env.files.remove_dir_all(dir).unwrap();
+    let db = builder("data", env).open().unwrap();
+    assert_eq!(dump(&db), before);
+}

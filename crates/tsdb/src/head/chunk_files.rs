@@ -1,0 +1,349 @@
+//! Finished chunks of the head on disk, so that they need not stay in memory.
+//!
+//! From time to time all finished chunks that are new are written to a file of
+//! `chunks_head`, in Prometheus's format. A file that is full is synced and
+//! mapped, and from then on its chunks are read from the map. Nothing relies
+//! on these files: the log has every sample, so what is damaged or missing
+//! here is replayed from there. A start takes the chunks from the files and
+//! skips their samples in the log.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use headwater_blockfmt::head_chunks::{self, NewChunk};
+use headwater_blockfmt::{DecodeError, EncodedChunk};
+use headwater_env::{FileWriter, Files, FilesExt, OpenMode};
+use headwater_model::Timestamp;
+use headwater_storage::Result;
+
+use super::Head;
+use crate::error;
+
+/// A file of this size is full. Prometheus's are eight times as large; what is
+/// in a file that is not full takes memory.
+const FILE_BYTES: u64 = 16 << 20;
+const BUFFER: usize = 256 << 10;
+
+/// The directory of head chunk files in a data directory.
+pub(crate) fn dir(data: &Path) -> PathBuf {
+    data.join("chunks_head")
+}
+
+fn file_path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("{number:06}"))
+}
+
+/// Numbers of the files that there are, in order.
+fn list(files: &dyn Files, dir: &Path) -> Result<Vec<u32>> {
+    if !files.is_dir(dir) {
+        return Ok(Vec::new());
+    }
+    let entries = files.list(dir).map_err(error::file)?;
+    let numbers = entries.iter().filter(|e| !e.is_dir);
+    let mut numbers: Vec<u32> = numbers.filter_map(|e| e.name.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Chunks that files have of series, by the number of the series in the log.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) chunks: HashMap<u64, Vec<EncodedChunk>>,
+    /// What is damaged. Its samples are in the log, too.
+    pub(crate) damage: Vec<String>,
+    full: Vec<FullFile>,
+    next: u32,
+}
+
+/// Reads the chunks that end at `min_time` or later. At the first damage the
+/// rest is given up and removed: a series of which one chunk is lost must get
+/// the later ones from the log, too.
+pub(crate) fn read(files: &dyn Files, dir: &Path, min_time: Timestamp) -> Result<Found> {
+    let mut found = Found {
+        next: 1,
+        ..Found::default()
+    };
+    let numbers = list(files, dir)?;
+    for (at, number) in numbers.iter().enumerate() {
+        let path = file_path(dir, *number);
+        let missing = at > 0 && *number != found.next;
+        let damage = match missing {
+            true => Some((0, format!("the file before {} is missing", path.display()))),
+            false => read_file(files, &path, min_time, &mut found)?,
+        };
+        found.next = numbers.last().map_or(1, |last| last + 1);
+        if let Some((sound_bytes, damage)) = damage {
+            found.damage.push(damage);
+            give_up(files, dir, &numbers[at..], sound_bytes)?;
+            return Ok(found);
+        }
+        found.next = number + 1;
+    }
+    Ok(found)
+}
+
+/// Keeps the sound beginning of the first file, if it has one, and removes
+/// the rest. The file is written anew: the old one is mapped.
+fn give_up(files: &dyn Files, dir: &Path, numbers: &[u32], sound_bytes: usize) -> Result<()> {
+    for (at, number) in numbers.iter().enumerate() {
+        let path = file_path(dir, *number);
+        if at == 0 && sound_bytes > head_chunks::HEADER_LEN {
+            let bytes = files.map(&path).map_err(error::file)?;
+            files
+                .write_atomic(&path, &bytes[..sound_bytes])
+                .map_err(error::file)?;
+        } else {
+            files.remove_file(&path).map_err(error::file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads one file. If it is damaged, says how many bytes are sound and what
+/// is wrong behind them.
+fn read_file(
+    files: &dyn Files,
+    path: &Path,
+    min_time: Timestamp,
+    found: &mut Found,
+) -> Result<Option<(usize, String)>> {
+    let file = Bytes::from_owner(files.map(path).map_err(error::file)?);
+    let damage = |at: usize, error: DecodeError| Some((at, format!("{}: {error}", path.display())));
+    let chunks = match head_chunks::chunks(&file) {
+        Ok(chunks) => chunks,
+        Err(error) => return Ok(damage(0, error)),
+    };
+    let (mut max_time, mut sound_bytes, mut damaged) = (Timestamp::MIN, 0, None);
+    for chunk in chunks {
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                damaged = damage(sound_bytes, error);
+                break;
+            }
+        };
+        (max_time, sound_bytes) = (max_time.max(chunk.max_time), chunk.end);
+        // The log of late samples has what came out of order.
+        if !chunk.out_of_order && chunk.max_time >= min_time {
+            let encoded = EncodedChunk {
+                encoding: chunk.encoding,
+                min_time: chunk.min_time,
+                max_time: chunk.max_time,
+                data: file.slice_ref(chunk.data),
+            };
+            found
+                .chunks
+                .entry(chunk.reference)
+                .or_default()
+                .push(encoded);
+        }
+    }
+    if damaged.is_none() || sound_bytes > 0 {
+        found.full.push(FullFile {
+            path: path.to_path_buf(),
+            max_time,
+        });
+    }
+    Ok(damaged)
+}
+
+/// A file that is not written to any more.
+#[derive(Debug)]
+struct FullFile {
+    path: PathBuf,
+    max_time: Timestamp,
+}
+
+/// A chunk that is in the file which is being written.
+#[derive(Debug)]
+struct Written {
+    slot: u32,
+    log_ref: u64,
+    min_time: Timestamp,
+    offset: usize,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Growing {
+    path: PathBuf,
+    writer: FileWriter,
+    written: Vec<Written>,
+    max_time: Timestamp,
+}
+
+/// Writes finished chunks to files and takes them out of memory.
+#[derive(Debug)]
+pub(crate) struct ChunkFiles {
+    files: Arc<dyn Files>,
+    dir: PathBuf,
+    next: u32,
+    full: Vec<FullFile>,
+    growing: Option<Growing>,
+    /// A file could not be written. No later ones are: a start would believe
+    /// that nothing is missing before them.
+    given_up: bool,
+}
+
+impl ChunkFiles {
+    /// Goes on behind what was read.
+    pub(crate) fn new(files: Arc<dyn Files>, dir: &Path, found: Found) -> ChunkFiles {
+        ChunkFiles {
+            files,
+            dir: dir.to_path_buf(),
+            next: found.next,
+            full: found.full,
+            growing: None,
+            given_up: false,
+        }
+    }
+
+    /// Writes all finished chunks of the head that are in no file yet.
+    pub(crate) fn write_new(&mut self, head: &Head) -> Result<()> {
+        if self.given_up {
+            return Ok(());
+        }
+        let done = self.try_write_new(head);
+        self.given_up = done.is_err();
+        done
+    }
+
+    fn try_write_new(&mut self, head: &Head) -> Result<()> {
+        for slot in 0..head.slots.len() {
+            for (log_ref, chunk) in new_chunks(head, slot) {
+                self.put(slot, log_ref, &chunk)?;
+                let full = |g: &Growing| g.writer.position() >= FILE_BYTES;
+                if self.growing.as_ref().is_some_and(full) {
+                    self.finish(head)?;
+                }
+            }
+        }
+        match &mut self.growing {
+            Some(growing) => growing.writer.write_out().map_err(error::file),
+            None => Ok(()),
+        }
+    }
+
+    fn put(&mut self, slot: u32, log_ref: u64, chunk: &EncodedChunk) -> Result<()> {
+        if self.growing.is_none() {
+            self.growing = Some(self.begin()?);
+        }
+        let Some(growing) = &mut self.growing else {
+            return Ok(());
+        };
+        let mut bytes = Vec::with_capacity(chunk.data.len() + head_chunks::MAX_OVERHEAD);
+        head_chunks::put_chunk(
+            &mut bytes,
+            &NewChunk {
+                reference: log_ref,
+                min_time: chunk.min_time,
+                max_time: chunk.max_time,
+                encoding: chunk.encoding,
+                out_of_order: false,
+                data: &chunk.data,
+            },
+        );
+        growing.written.push(Written {
+            slot,
+            log_ref,
+            min_time: chunk.min_time,
+            offset: growing.writer.position() as usize,
+            len: bytes.len(),
+        });
+        growing.max_time = growing.max_time.max(chunk.max_time);
+        growing.writer.put(&bytes).map_err(error::file)
+    }
+
+    fn begin(&mut self) -> Result<Growing> {
+        self.files
+            .create_dir_durable(&self.dir)
+            .map_err(error::file)?;
+        let path = file_path(&self.dir, self.next);
+        self.next += 1;
+        let file = self
+            .files
+            .open(&path, OpenMode::CreateNew)
+            .map_err(error::file)?;
+        let mut writer = FileWriter::new(file, 0, BUFFER);
+        writer.put(&head_chunks::header()).map_err(error::file)?;
+        Ok(Growing {
+            path,
+            writer,
+            written: Vec::new(),
+            max_time: Timestamp::MIN,
+        })
+    }
+
+    /// Syncs and maps the file; its chunks are read from the map from now on.
+    fn finish(&mut self, head: &Head) -> Result<()> {
+        let Some(growing) = self.growing.take() else {
+            return Ok(());
+        };
+        growing.writer.finish().map_err(error::file)?;
+        self.files.sync_dir(&self.dir).map_err(error::file)?;
+        let file = Bytes::from_owner(self.files.map(&growing.path).map_err(error::file)?);
+        for written in &growing.written {
+            // What cannot be read back stays in memory.
+            let end = written.offset + written.len;
+            if file.len() >= end
+                && let Ok(chunk) = head_chunks::read_chunk(&file, written.offset)
+            {
+                replace(head, written, file.slice_ref(chunk.data));
+            }
+        }
+        self.full.push(FullFile {
+            path: growing.path,
+            max_time: growing.max_time,
+        });
+        Ok(())
+    }
+
+    /// Removes files whose samples are all older than `time`.
+    pub(crate) fn truncate_before(&mut self, time: Timestamp) -> Result<()> {
+        // Oldest first and without gaps: a gap would look like damage.
+        let old = self.full.iter().take_while(|file| file.max_time < time);
+        let count = old.count();
+        for file in self.full.drain(..count) {
+            self.files.remove_file(&file.path).map_err(error::file)?;
+        }
+        Ok(())
+    }
+}
+
+/// The finished chunks of a series that are in no file; they count as written
+/// from now on.
+fn new_chunks(head: &Head, slot: u32) -> Vec<(u64, EncodedChunk)> {
+    let Some(cell) = head.slots.get(slot) else {
+        return Vec::new();
+    };
+    let mut series = cell.lock();
+    // A file may name a series only if the log introduces it.
+    if !series.alive || !series.logged {
+        return Vec::new();
+    }
+    let from = (series.in_files as usize).min(series.closed.len());
+    let new: Vec<_> = series.closed[from..].to_vec();
+    series.in_files = series.closed.len() as u32;
+    let log_ref = series.log_ref;
+    new.into_iter().map(|chunk| (log_ref, chunk)).collect()
+}
+
+fn replace(head: &Head, written: &Written, data: Bytes) {
+    let Some(cell) = head.slots.get(written.slot) else {
+        return;
+    };
+    let mut series = cell.lock();
+    if series.log_ref != written.log_ref {
+        return;
+    }
+    let at = series
+        .closed
+        .binary_search_by_key(&written.min_time, |chunk| chunk.min_time);
+    if let Ok(at) = at
+        && series.closed[at].data == data
+    {
+        series.closed[at].data = data;
+    }
+}
