@@ -458,7 +458,7 @@ mod tests {
             1 => Just(headwater_model::stale_nan()),
         ];
         let start = -1i64 << 41..1 << 41;
-        (start, proptest::collection::vec((step, value), 0..300)).prop_map(|(mut time, steps)| {
+        (start, proptest::collection::vec((step, value), 0..150)).prop_map(|(mut time, steps)| {
             let add = |(step, value)| {
                 time += step;
                 (time, value)

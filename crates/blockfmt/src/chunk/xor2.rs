@@ -574,7 +574,7 @@ mod tests {
         ];
         let start =
             prop_oneof![6 => Just(None), 1 => Just(Some(0i64)), 1 => any::<i64>().prop_map(Some)];
-        let samples = proptest::collection::vec((step, value, start), 0..300);
+        let samples = proptest::collection::vec((step, value, start), 0..200);
         (-1i64 << 41..1 << 41, any::<bool>(), samples).prop_map(|(mut time, with_starts, steps)| {
             let mut current = 0;
             let add = |(step, value, start): (i64, f64, Option<i64>)| {

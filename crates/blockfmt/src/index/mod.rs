@@ -26,6 +26,8 @@ mod read;
 mod series;
 mod symbols;
 mod table;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use postings::{Postings, PostingsIter};

@@ -26,10 +26,16 @@ struct Name {
     values: u32,
 }
 
-/// One entry.
+/// What an entry is found by.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a str,
+struct Entry<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+/// One entry of a name that is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'a> {
     pub(super) value: &'a str,
     pub(super) postings: u64,
 }
@@ -133,9 +139,9 @@ pub(super) struct Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
+    type Item = Value<'a>;
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<Value<'a>> {
         let name = self.name?;
         if self.at >= name.values as usize {
             return None;
@@ -148,7 +154,7 @@ impl<'a> Iterator for Entries<'a> {
         }
         self.at += 1;
         // The table was verified when the index was opened.
-        read_entry(&mut self.input).ok()
+        read_value(&mut self.input).ok()
     }
 }
 
@@ -161,8 +167,16 @@ fn read_entry<'a>(input: &mut Input<'a>) -> Result<Entry<'a>, DecodeError> {
     if input.byte()? != 2 {
         return Err(before.invalid("a postings entry without two texts"));
     }
-    Ok(Entry {
-        name: input.text()?,
+    let (name, value) = (input.text()?, input.text()?);
+    let _postings = input.uvarint()?;
+    Ok(Entry { name, value })
+}
+
+/// The same without a look at the name.
+fn read_value<'a>(input: &mut Input<'a>) -> Result<Value<'a>, DecodeError> {
+    input.byte()?;
+    input.len_bytes()?;
+    Ok(Value {
         value: input.text()?,
         postings: input.uvarint()?,
     })
