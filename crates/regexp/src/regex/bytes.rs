@@ -35,7 +35,9 @@ impl Regex {
     /// Fills `groups`, made by [`Regex::groups`] of this pattern, with the first match in
     /// `bytes`. False if there is none.
     pub fn match_groups(&self, bytes: &[u8], groups: &mut Groups) -> bool {
-        self.0.full().search_captures(&Input::new(bytes), &mut groups.0);
+        self.0
+            .full()
+            .search_captures(&Input::new(bytes), &mut groups.0);
         groups.0.is_match()
     }
 
@@ -56,7 +58,10 @@ mod tests {
         let regex = Regex::new("(b+)(c)?").unwrap();
         let mut groups = regex.groups();
         assert!(regex.match_groups(b"\xffabb\xfe", &mut groups));
-        assert_eq!((groups.range(0), groups.range(1), groups.range(2)), (Some(2..4), Some(2..4), None));
+        assert_eq!(
+            (groups.range(0), groups.range(1), groups.range(2)),
+            (Some(2..4), Some(2..4), None)
+        );
         assert!(!regex.match_groups(b"\xff", &mut groups));
         assert_eq!(regex.find_bytes(b"\xffb"), Some(1..2));
     }
@@ -64,7 +69,11 @@ mod tests {
     #[test]
     fn fixed_length_is_told_from_variable() {
         for (pattern, fixed) in [("\n", true), ("ab|cd", true), ("-+", false), ("a$", false)] {
-            assert_eq!(Regex::new(pattern).unwrap().is_fixed_length(), fixed, "{pattern}");
+            assert_eq!(
+                Regex::new(pattern).unwrap().is_fixed_length(),
+                fixed,
+                "{pattern}"
+            );
         }
     }
 }
