@@ -17,8 +17,7 @@ use headwater_promql::{Engine, EngineOptions, ParseOptions};
 use headwater_regexp::Regex;
 use headwater_scrape::{ManagerOptions, ScrapeManager, offset_seed};
 use headwater_service::{Actor, Logging, RunGroup, Signal, Signals, State, Stop, reload_hook};
-use headwater_tsdb::Db;
-use headwater_wal::Compression;
+use headwater_tsdb::{Db, Options as StoreOptions};
 use http::header::CONTENT_TYPE;
 use parking_lot::RwLock;
 
@@ -30,6 +29,7 @@ use crate::metrics::{StoreMetrics, register_process};
 use crate::process::{Process, hostname};
 use crate::reload::{Applier, watch_files};
 use crate::settings::Source;
+use crate::store;
 use crate::views::{Remote, Scrapes, Store};
 
 /// Runs the server until it is told to stop.
@@ -38,10 +38,11 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
     // A mistake in the settings ends the program before anything is started.
     let config = source.load().map_err(Failure::of_user)?;
     let (api_settings, engine_options) = (api_settings(&flags)?, engine_options(&flags, &config)?);
+    let store_options = store::options(&flags, &config)?;
     let process = Arc::new(Process::new(
         flags.all(),
         flags.features(),
-        retention_text(&flags),
+        store::retention_text(&store_options),
     ));
     let registry = Registry::new();
     register_process(&registry, process.clone());
@@ -75,7 +76,7 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
 
     let mut signals = Signals::listen(&[Signal::Interrupt, Signal::Terminate, Signal::Hangup])
         .map_err(|error| Failure::of_machine(format!("cannot listen for signals: {error}")))?;
-    let db = open_store(&flags).await?;
+    let db = open_store(flags.text("storage.tsdb.path"), store_options.clone()).await?;
     registry.register(StoreMetrics(db.clone()));
 
     let (discovery, driver) = Discovery::new(
@@ -252,40 +253,13 @@ fn host_routes(prefix: &str) -> Router {
     Router::new().route(&format!("{prefix}/host/metrics"), get(page))
 }
 
-async fn open_store(flags: &Flags) -> Result<Db, Failure> {
-    let path = PathBuf::from(flags.text("storage.tsdb.path"));
-    let compression = match (
-        flags.on("storage.tsdb.wal-compression"),
-        flags.text("storage.tsdb.wal-compression-type"),
-    ) {
-        (false, _) => Compression::None,
-        (true, "snappy") => Compression::Snappy,
-        (true, "zstd") => Compression::Zstd,
-        (true, other) => {
-            return Err(Failure::of_user(format!(
-                "flag --storage.tsdb.wal-compression-type: {other:?} is neither snappy nor zstd"
-            )));
-        }
-    };
-    let segment_bytes = flags
-        .bytes("storage.tsdb.wal-segment-size")
-        .map_err(Failure::of_user)?;
-    if !(10 << 20..=256 << 20).contains(&segment_bytes) {
-        return Err(Failure::of_user(
-            "flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB",
-        ));
-    }
-    let builder = Db::builder(&path).configure(|options| {
-        options.segment_bytes = segment_bytes;
-        options.log_compression = compression;
-    });
+async fn open_store(path: &str, options: StoreOptions) -> Result<Db, Failure> {
+    let builder = Db::builder(path).options(options);
     // Replay takes threads of its own and must not hold up those that answer requests.
     let opened = tokio::task::spawn_blocking(|| builder.open()).await;
     let opened =
         opened.map_err(|error| Failure::of_machine(format!("opening the store: {error}")))?;
-    opened.map_err(|error| {
-        Failure::of_machine(format!("opening the store in {}: {error}", path.display()))
-    })
+    opened.map_err(|error| Failure::of_machine(format!("opening the store in {path}: {error}")))
 }
 
 async fn close_store(db: Db) -> Result<(), Failure> {
@@ -293,10 +267,6 @@ async fn close_store(db: Db) -> Result<(), Failure> {
     let closed =
         closed.map_err(|error| Failure::of_machine(format!("closing the store: {error}")))?;
     closed.map_err(|error| Failure::of_machine(format!("closing the store: {error}")))
-}
-
-fn retention_text(_flags: &Flags) -> String {
-    "15d".to_owned()
 }
 
 fn api_settings(flags: &Flags) -> Result<Settings, Failure> {

@@ -217,14 +217,14 @@ const FLAGS: &[Flag] = &[
         "storage.tsdb.retention.time",
         Value,
         "",
-        Missing,
+        Works,
         "How long to keep samples.",
     ),
     flag(
         "storage.tsdb.retention.size",
         Value,
         "",
-        Missing,
+        Works,
         "How many bytes to keep.",
     ),
     flag(
@@ -252,14 +252,14 @@ const FLAGS: &[Flag] = &[
         "storage.tsdb.min-block-duration",
         Value,
         "2h",
-        Missing,
+        Works,
         "Shortest block.",
     ),
     flag(
         "storage.tsdb.max-block-duration",
         Value,
         "",
-        Missing,
+        Works,
         "Longest block.",
     ),
     flag(
@@ -535,6 +535,15 @@ impl Flags {
         flags
     }
 
+    /// The flags of a command line given by a test.
+    #[cfg(test)]
+    pub(crate) fn of(arguments: &[&str]) -> Self {
+        let words = std::iter::once("prometheus").chain(arguments.iter().copied());
+        Self {
+            matches: command().try_get_matches_from(words).unwrap(),
+        }
+    }
+
     fn check_support(&self) -> Result<(), String> {
         match FLAGS
             .iter()
@@ -693,10 +702,7 @@ mod tests {
     use super::*;
 
     fn read(arguments: &[&str]) -> Flags {
-        let words = std::iter::once("prometheus").chain(arguments.iter().copied());
-        Flags {
-            matches: command().try_get_matches_from(words).unwrap(),
-        }
+        Flags::of(arguments)
     }
 
     #[test]

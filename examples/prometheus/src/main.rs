@@ -13,6 +13,7 @@ mod metrics;
 mod process;
 mod reload;
 mod settings;
+mod store;
 mod views;
 
 use std::process::ExitCode;

@@ -109,10 +109,6 @@ fn refuse_what_is_missing(config: &Config) -> Result<(), String> {
         ("remote_write", !config.remote_write.is_empty()),
         ("remote_read", !config.remote_read.is_empty()),
         (
-            "storage.tsdb.out_of_order_time_window",
-            !tsdb.out_of_order_time_window.is_zero(),
-        ),
-        (
             "storage.tsdb.stale_series_compaction_threshold",
             tsdb.stale_series_compaction_threshold > 0.0,
         ),
@@ -181,10 +177,6 @@ mod tests {
             ),
             ("remote_write: [{url: 'http://a'}]", "remote_write"),
             ("remote_read: [{url: 'http://a'}]", "remote_read"),
-            (
-                "storage: {tsdb: {out_of_order_time_window: 1h}}",
-                "out_of_order_time_window",
-            ),
             ("storage: {tsdb: {chunk_encoding: {floats: xor2}}}", "xor2"),
             ("global: {query_log_file: a.log}", "query_log_file"),
             (

@@ -164,6 +164,25 @@ impl Plan {
         }
     }
 
+    /// A splitter of that section.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn splitter(&self, name: &str) -> Result<Box<dyn crate::plugin::Splitter>, crate::plugin::BuildError> {
+        let Some(part) = self.parts.splitters.get(name) else {
+            let text = format!("no splitter named {name}");
+            return Err(crate::plugin::BuildError::new(text));
+        };
+        let cx = BuildContext::new(name, &self.globals, &self.services, &self.parts, None);
+        (part.make)(&cx)
+    }
+
+    /// Puts queues and journals elsewhere than `[hekad]` says.
+    pub fn set_base_dir(&mut self, dir: &std::path::Path) {
+        Arc::make_mut(&mut self.globals).base_dir = dir.to_owned();
+    }
+
     /// What plugins know of the daemon.
     pub fn globals(&self) -> &Arc<Globals> {
         &self.globals

@@ -45,6 +45,11 @@ impl Finalizer {
     pub fn new(done: impl FnOnce(Outcome) + Send + Sync + 'static) -> Finalizer {
         Finalizer(Box::new(done))
     }
+
+    /// Tells the outcome now: for a finalizer within another one.
+    pub fn call(self, outcome: Outcome) {
+        (self.0)(outcome);
+    }
 }
 
 impl fmt::Debug for Finalizer {
@@ -210,6 +215,11 @@ impl Delivery {
     /// The messages arrived.
     pub fn done(mut self) {
         self.decided = true;
+    }
+
+    /// Whether anybody waits for the word.
+    pub fn is_awaited(&self) -> bool {
+        self.batch.note.is_some()
     }
 
     /// Lets go of the messages but not of the duty to say what became of

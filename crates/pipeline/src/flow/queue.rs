@@ -164,6 +164,16 @@ impl Queue {
         }
     }
 
+    /// The oldest delivery, if one is there.
+    pub fn pop_now(&self) -> Option<Delivery> {
+        let mut state = self.state.lock();
+        let delivery = state.items.pop_front()?;
+        *charge(&mut state, &delivery) -= delivery.bytes();
+        drop(state);
+        self.writable.notify_all();
+        Some(delivery)
+    }
+
     /// Ends a wait in [`Queue::pop`] so that the consumer looks around.
     pub fn poke(&self) {
         self.state.lock().poked = true;

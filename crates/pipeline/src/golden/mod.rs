@@ -6,13 +6,16 @@
 //! so that the list stays true.
 
 mod capture;
+mod configs;
 mod decoders;
 mod encoders;
 mod exceptions;
 mod frames;
 mod json;
+mod logstreamer;
 mod matcher;
 mod splitters;
+mod statsd;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -95,13 +98,16 @@ impl fmt::Display for Report {
 pub fn run(dir: &Path) -> Report {
     let mut report = Report::default();
     type Suite = fn(&serde_json::Value, &Path, &mut Report);
-    let suites: [(&str, Suite); 6] = [
+    let suites: [(&str, Suite); 9] = [
         ("matcher.json", matcher::run),
         ("frames.json", frames::run),
         ("frames.json", splitters::run_streams),
         ("splitters.json", splitters::run),
         ("decoders.json", decoders::run),
         ("encoders.json", encoders::run),
+        ("statsd.json", statsd::run),
+        ("logstreamer/cases.json", logstreamer::run),
+        ("configs.json", configs::run),
     ];
     for (file, suite) in suites {
         let path = dir.join(file);

@@ -266,6 +266,40 @@ fn each_number(
 
 /// Checks that `buf[start..end]` decodes as a field, without building it.
 pub(crate) fn check_field(buf: &[u8], start: usize, end: usize) -> Result<(), WireError> {
+    match check_common(&buf[start..end]) {
+        None => Ok(()),
+        Some(odd) => check_rest(buf, start + odd, end),
+    }
+}
+
+/// Checks entries of the usual kind: known tags, lengths below 128. The place
+/// of the first that is not, if there is one.
+fn check_common(field: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < field.len() {
+        let next = match field[at] {
+            0x0a | 0x1a | 0x22 | 0x2a => text_end(field, at),
+            0x10 | 0x30 | 0x40 => field.get(at + 1).filter(|b| **b < 0x80).map(|_| at + 2),
+            0x3a => text_end(field, at).filter(|end| (end - at - 2) % 8 == 0),
+            _ => None,
+        };
+        match next {
+            Some(next) => at = next,
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+/// Where an entry of bytes ends, if its length takes one byte and it is
+/// whole.
+fn text_end(field: &[u8], at: usize) -> Option<usize> {
+    let length = *field.get(at + 1)?;
+    let end = at + 2 + usize::from(length);
+    (length < 0x80 && end <= field.len()).then_some(end)
+}
+
+fn check_rest(buf: &[u8], start: usize, end: usize) -> Result<(), WireError> {
     let mut walk = Walk::new(buf, start, end);
     while let Some(entry) = walk.next()? {
         match entry.field {

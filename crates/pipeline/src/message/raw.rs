@@ -64,7 +64,11 @@ impl RawMessage {
     ///
     /// As [`RawMessage::new`]; offsets count from the start of the frame.
     pub fn within(frame: Bytes, body: usize) -> Result<RawMessage, WireError> {
-        let end = frame.len();
+        RawMessage::index(frame, body).map_err(|(error, _)| error)
+    }
+
+    /// Like [`RawMessage::within`], and hands the bytes back with an error.
+    pub(crate) fn index(frame: Bytes, body: usize) -> Result<RawMessage, (WireError, Bytes)> {
         let mut raw = RawMessage {
             body: body as u32,
             uuid: ABSENT,
@@ -76,10 +80,20 @@ impl RawMessage {
             timestamp: None,
             severity: None,
             pid: None,
-            fields: end as u32,
+            fields: frame.len() as u32,
             buf: Bytes::new(),
         };
-        let mut walk = Walk::new(&frame, body, end);
+        match raw.fill(&frame, body) {
+            Ok(()) => {
+                raw.buf = frame;
+                Ok(raw)
+            }
+            Err(error) => Err((error, frame)),
+        }
+    }
+
+    fn fill(&mut self, frame: &[u8], body: usize) -> Result<(), WireError> {
+        let mut walk = Walk::new(frame, body, frame.len());
         while let Some(entry) = walk.next()? {
             let span = || {
                 entry.len().map(|(start, end)| Span {
@@ -88,25 +102,24 @@ impl RawMessage {
                 })
             };
             match entry.field {
-                1 => raw.uuid = span()?,
-                2 => raw.timestamp = Some(entry.varint()? as i64),
-                3 => raw.kind = span()?,
-                4 => raw.logger = span()?,
-                5 => raw.severity = Some(entry.varint()? as i32),
-                6 => raw.payload = span()?,
-                7 => raw.env_version = span()?,
-                8 => raw.pid = Some(entry.varint()? as i32),
-                9 => raw.hostname = span()?,
+                1 => self.uuid = span()?,
+                2 => self.timestamp = Some(entry.varint()? as i64),
+                3 => self.kind = span()?,
+                4 => self.logger = span()?,
+                5 => self.severity = Some(entry.varint()? as i32),
+                6 => self.payload = span()?,
+                7 => self.env_version = span()?,
+                8 => self.pid = Some(entry.varint()? as i32),
+                9 => self.hostname = span()?,
                 10 => {
                     let (start, end) = entry.len()?;
-                    check_field(&frame, start, end)?;
-                    raw.fields = raw.fields.min(entry.start as u32);
+                    check_field(frame, start, end)?;
+                    self.fields = self.fields.min(entry.start as u32);
                 }
                 _ => {}
             }
         }
-        raw.buf = frame;
-        Ok(raw)
+        Ok(())
     }
 
     /// The encoded message, without a frame.

@@ -73,6 +73,7 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn varint(&self) -> Result<u64, WireError> {
         match self.wire {
             Wire::Varint(value) => Ok(value),
@@ -80,6 +81,7 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn len(&self) -> Result<(usize, usize), WireError> {
         match self.wire {
             Wire::Len(start, end) => Ok((start, end)),
@@ -108,7 +110,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The next field, or `None` at the end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, WireError> {
         if self.pos >= self.buf.len() {
             return Ok(None);
@@ -151,7 +153,7 @@ impl<'a> Walk<'a> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, len: u64, start: usize) -> Result<usize, WireError> {
         let left = (self.buf.len() - self.pos) as u64;
         if len > left {
@@ -164,7 +166,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Reads a varint at `*pos` and moves `*pos` behind it.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_varint(buf: &[u8], pos: &mut usize) -> Result<u64, WireError> {
     let start = *pos;
     match buf.get(start) {

@@ -220,6 +220,19 @@ impl Session {
         Ok(())
     }
 
+    /// The stream ended, and what is left is a record whatever the settings
+    /// say: the last line of a file that will not grow.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the pipeline gives up.
+    pub fn finish_with_rest(&mut self) -> Result<(), Stopped> {
+        let settings = std::mem::replace(&mut self.options.deliver_incomplete_final, true);
+        let finished = self.finish();
+        self.options.deliver_incomplete_final = settings;
+        finished
+    }
+
     /// Forgets what is left of a stream, for the next one to begin.
     pub fn reset(&mut self, consumed: u64) {
         self.filled = 0;
@@ -361,9 +374,9 @@ fn decode_plainly(incoming: Incoming, events: &mut Vec<Event>) -> Decoding {
             bytes,
             start,
             signer,
-        } => match RawMessage::within(bytes.clone(), start) {
+        } => match RawMessage::index(bytes, start) {
             Ok(raw) => events.push(Event::from(raw).signed_by(signer)),
-            Err(error) => {
+            Err((error, bytes)) => {
                 let incoming = Incoming::Encoded {
                     bytes,
                     start,

@@ -20,6 +20,7 @@ pub fn registry() -> Registry {
         .decoder::<decoders::ScribbleDecoder>()
         .filter::<filters::CounterFilter>()
         .filter::<filters::StatFilter>()
+        .input::<inputs::LogstreamerInput>()
         .input::<inputs::StatAccumInput>()
         .input::<inputs::StatsdInput>()
         .input::<inputs::TcpInput>()

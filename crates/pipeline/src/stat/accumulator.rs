@@ -60,7 +60,7 @@ impl Accumulator {
     pub fn add(&mut self, stat: Stat) -> bool {
         match stat.kind {
             StatKind::Counter => {
-                let amount = (stat.value / f64::from(stat.rate)) as i64;
+                let amount = (stat.value / stat.rate) as i64;
                 with(&mut self.counters, stat.bucket, |sum| *sum = sum.saturating_add(amount))
             }
             StatKind::Timer => with(&mut self.timers, stat.bucket, |timer| {
@@ -151,7 +151,8 @@ impl Timer {
             [] => (0.0, 0.0),
             [low, ..] => (low, values[values.len() - 1]),
         };
-        let sum: f64 = values.iter().sum();
+        // An empty sum would be -0.
+        let sum = values.iter().fold(0.0, |sum, value| sum + value);
         let mean = if values.is_empty() { 0.0 } else { sum / values.len() as f64 };
         let mut put = |what: &str, number| out.push((format!("{name}.{what}"), number));
         put("count", Number::Integer(self.count as i64));

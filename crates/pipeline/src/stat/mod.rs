@@ -35,7 +35,7 @@ pub struct Stat {
     /// What kind of number.
     pub kind: StatKind,
     /// Which share of the samples was sent: 0.1 means one in ten.
-    pub rate: f32,
+    pub rate: f64,
 }
 
 /// Where to send samples. Clones share it.

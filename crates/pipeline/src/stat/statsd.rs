@@ -30,7 +30,7 @@ pub fn parse_line(line: &[u8]) -> Option<Stat> {
         bucket: String::from_utf8_lossy(bucket).into_owned(),
         value: number(value).unwrap_or(0.0),
         kind,
-        rate: rate as f32,
+        rate,
     })
 }
 
@@ -43,7 +43,7 @@ fn number(text: &[u8]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Option<(String, f64, StatKind, f32)> {
+    fn read(line: &str) -> Option<(String, f64, StatKind, f64)> {
         parse_line(line.as_bytes()).map(|s| (s.bucket, s.value, s.kind, s.rate))
     }
 

@@ -9,6 +9,7 @@
 mod backoff;
 mod filter;
 mod input;
+mod line;
 mod output;
 mod report;
 mod roster;
@@ -22,13 +23,14 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::config::{Plan, PlannedFilter, PlannedInput, PlannedOutput};
-use crate::flow::{Queue, Route, Router, Signal};
+use crate::config::{Plan, PlannedFilter, PlannedInput, PlannedOutput, Wants};
+use crate::flow::{Pop, Route, Router, Signal};
 use crate::message::{Field, Message, UuidSource};
 use crate::plugin::{FilterContext, Globals, InputContext, OutputContext, Parts, Services, Stats, now_nanos};
 
 use filter::FilterRunner;
 use input::InputRunner;
+use line::Line;
 use output::{End, OutputRunner};
 use roster::{Roster, Stage};
 use watch::{Observed, Watched};
@@ -68,7 +70,7 @@ pub struct ReloadReport {
 /// A running consumer.
 struct Consumer<P> {
     planned: P,
-    queue: Arc<Queue>,
+    line: Line,
     stats: Stats,
     hand_over: Arc<AtomicBool>,
     stop: Signal,
@@ -165,14 +167,14 @@ impl Topology {
 
     /// Makes the routes those of the running consumers.
     fn connect(&self) {
-        let route = |name: &Arc<str>, wants: &crate::config::Wants, queue: &Arc<Queue>| Route {
+        let route = |name: &Arc<str>, wants: &Wants, line: &Line| Route {
             name: name.clone(),
             matcher: wants.matcher.clone(),
             signer: wants.signer.clone(),
-            queue: queue.clone(),
+            queue: line.front.clone(),
         };
-        let filters = self.filters.iter().map(|c| route(&c.planned.name, &c.planned.wants, &c.queue));
-        let outputs = self.outputs.iter().map(|c| route(&c.planned.name, &c.planned.wants, &c.queue));
+        let filters = self.filters.iter().map(|c| route(&c.planned.name, &c.planned.wants, &c.line));
+        let outputs = self.outputs.iter().map(|c| route(&c.planned.name, &c.planned.wants, &c.line));
         let routes: Vec<Route> = filters.chain(outputs).collect();
         self.router.change(|table| *table = routes);
     }
@@ -180,16 +182,16 @@ impl Topology {
     fn start_output(
         &mut self,
         planned: PlannedOutput,
-        queue: Option<Arc<Queue>>,
+        line: Option<Line>,
     ) -> Result<(), String> {
-        let queue = queue.unwrap_or_else(|| memory_queue(&planned.wants));
+        let line = self.line(line, &planned.name, &planned.wants)?;
         let encoder = match &planned.encoder {
             None => None,
             Some(name) => Some(self.encoder(name)?),
         };
         let writes_messages = encoder.as_ref().is_some_and(|encoder| encoder.writes_messages());
         let consumer = Consumer {
-            queue,
+            line,
             stats: Stats::default(),
             hand_over: Arc::default(),
             stop: Signal::new(),
@@ -209,12 +211,12 @@ impl Topology {
             },
             parts: self.parts.clone(),
             planned: consumer.planned.clone(),
-            queue: consumer.queue.clone(),
+            queue: consumer.line.back.clone(),
             reopens: self.reopens.clone(),
             hand_over: consumer.hand_over.clone(),
             held: None,
         };
-        let leave = self.leaving(&consumer.planned.name, consumer.planned.wants.can_exit, Some(&consumer.queue));
+        let leave = self.leaving(&consumer.planned.name, consumer.planned.wants.can_exit, Some(&consumer.line));
         let name = consumer.planned.name.clone();
         self.outputs.push(consumer);
         self.spawn(name, leave, move |started| {
@@ -222,6 +224,14 @@ impl Topology {
             started();
             Ok(runner.run(output))
         })
+    }
+
+    /// The line that is there already, or a new one.
+    fn line(&self, line: Option<Line>, name: &str, wants: &Wants) -> Result<Line, String> {
+        match line {
+            Some(line) => Ok(line),
+            None => Line::open(name, wants, &self.globals),
+        }
     }
 
     fn encoder(&self, name: &str) -> Result<Box<dyn crate::plugin::Encoder>, String> {
@@ -235,10 +245,10 @@ impl Topology {
     fn start_filter(
         &mut self,
         planned: PlannedFilter,
-        queue: Option<Arc<Queue>>,
+        line: Option<Line>,
     ) -> Result<(), String> {
         let consumer = Consumer {
-            queue: queue.unwrap_or_else(|| memory_queue(&planned.wants)),
+            line: self.line(line, &planned.name, &planned.wants)?,
             stats: Stats::default(),
             hand_over: Arc::default(),
             stop: Signal::new(),
@@ -254,12 +264,12 @@ impl Topology {
             ),
             parts: self.parts.clone(),
             planned: consumer.planned.clone(),
-            queue: consumer.queue.clone(),
+            queue: consumer.line.back.clone(),
             stats: consumer.stats.clone(),
             abort: self.abort.clone(),
             hand_over: consumer.hand_over.clone(),
         };
-        let leave = self.leaving(&consumer.planned.name, consumer.planned.wants.can_exit, Some(&consumer.queue));
+        let leave = self.leaving(&consumer.planned.name, consumer.planned.wants.can_exit, Some(&consumer.line));
         let name = consumer.planned.name.clone();
         self.filters.push(consumer);
         self.spawn(name, leave, move |started| {
@@ -298,11 +308,11 @@ impl Topology {
         })
     }
 
-    fn leaving(&self, name: &Arc<str>, can_exit: bool, queue: Option<&Arc<Queue>>) -> Leaving {
+    fn leaving(&self, name: &Arc<str>, can_exit: bool, line: Option<&Line>) -> Leaving {
         Leaving {
             name: name.clone(),
             can_exit,
-            queue: queue.cloned(),
+            line: line.cloned(),
             router: self.router.clone(),
             globals: self.globals.clone(),
             roster: self.roster.clone(),
@@ -330,6 +340,8 @@ impl Topology {
                     }
                     Err(reason) => Stage::Failed(reason),
                 };
+                // Whoever waits for the end may want to use the same files.
+                drop(leaving);
                 roster.set(&name, stage);
             }
         };
@@ -344,6 +356,13 @@ impl Topology {
 
     /// Waits for a failure that the pipeline cannot go on with.
     pub fn wait_failure(&self, timeout: Duration) -> Option<String> {
+        let filters = self.filters.iter().map(|c| (&c.planned.name, &c.line));
+        let outputs = self.outputs.iter().map(|c| (&c.planned.name, &c.line));
+        for (name, line) in filters.chain(outputs) {
+            if let Some(reason) = line.failure() {
+                return Some(format!("[{name}] {reason}"));
+            }
+        }
         self.roster.wait_fatal(timeout)
     }
 
@@ -351,7 +370,7 @@ impl Topology {
     pub fn reopen(&self) {
         self.reopens.fetch_add(1, Ordering::Relaxed);
         for output in &self.outputs {
-            output.queue.poke();
+            output.line.back.poke();
         }
     }
 
@@ -366,19 +385,19 @@ impl Topology {
             kind: "inputs",
             name: source.planned.name.clone(),
             stats: source.stats.clone(),
-            queue: None,
+            line: None,
         });
         let filters = self.filters.iter().map(|c| Watched {
             kind: "filters",
             name: c.planned.name.clone(),
             stats: c.stats.clone(),
-            queue: Some(c.queue.clone()),
+            line: Some(c.line.clone()),
         });
         let outputs = self.outputs.iter().map(|c| Watched {
             kind: "outputs",
             name: c.planned.name.clone(),
             stats: c.stats.clone(),
-            queue: Some(c.queue.clone()),
+            line: Some(c.line.clone()),
         });
         Observed {
             router: self.router.clone(),
@@ -422,15 +441,15 @@ impl Topology {
         let mut names = Vec::new();
         for planned in wanted {
             let before = old.iter().position(|c| c.planned.name == planned.name);
-            let queue = match before.map(|place| old.remove(place)) {
+            let line = match before.map(|place| old.remove(place)) {
                 Some(same) if same.planned.content == planned.content => {
                     self.outputs.push(same);
                     continue;
                 }
                 Some(changed) => {
-                    self.end_for_successor(&changed.planned.name, &changed.hand_over, &changed.queue);
                     report.changed.push(planned.name.clone());
-                    Some(changed.queue)
+                    self.end_for_successor(&changed, &changed.planned.name);
+                    self.line_for(&changed.line, &planned.wants)
                 }
                 None => {
                     report.added.push(planned.name.clone());
@@ -438,7 +457,7 @@ impl Topology {
                 }
             };
             names.push(planned.name.clone());
-            if let Err(reason) = self.start_output(planned, queue) {
+            if let Err(reason) = self.start_output(planned, line) {
                 tracing::error!("reload: {reason}");
             }
         }
@@ -458,15 +477,15 @@ impl Topology {
         let mut names = Vec::new();
         for planned in wanted {
             let before = old.iter().position(|c| c.planned.name == planned.name);
-            let queue = match before.map(|place| old.remove(place)) {
+            let line = match before.map(|place| old.remove(place)) {
                 Some(same) if same.planned.content == planned.content => {
                     self.filters.push(same);
                     continue;
                 }
                 Some(changed) => {
-                    self.end_for_successor(&changed.planned.name, &changed.hand_over, &changed.queue);
                     report.changed.push(planned.name.clone());
-                    Some(changed.queue)
+                    self.end_for_successor(&changed, &changed.planned.name);
+                    self.line_for(&changed.line, &planned.wants)
                 }
                 None => {
                     report.added.push(planned.name.clone());
@@ -474,7 +493,7 @@ impl Topology {
                 }
             };
             names.push(planned.name.clone());
-            if let Err(reason) = self.start_filter(planned, queue) {
+            if let Err(reason) = self.start_filter(planned, line) {
                 tracing::error!("reload: {reason}");
             }
         }
@@ -485,14 +504,26 @@ impl Topology {
         old
     }
 
-    /// Ends a consumer's thread but not its queue.
-    fn end_for_successor(&self, name: &Arc<str>, hand_over: &AtomicBool, queue: &Queue) {
-        hand_over.store(true, Ordering::Release);
-        queue.poke();
+    /// Ends a consumer's thread but not its line.
+    fn end_for_successor<P>(&self, consumer: &Consumer<P>, name: &Arc<str>) {
+        consumer.hand_over.store(true, Ordering::Release);
+        consumer.line.back.poke();
         let deadline = Instant::now() + self.stop_timeout;
         for stuck in self.roster.wait_over(std::slice::from_ref(name), deadline) {
             tracing::error!("reload: {stuck} does not let go of its queue");
         }
+    }
+
+    /// The line for a consumer with other settings: the one there is, unless
+    /// a disk queue came or went.
+    fn line_for(&self, line: &Line, wants: &Wants) -> Option<Line> {
+        if line.is_spooled() == wants.buffering.is_some() {
+            return Some(line.clone());
+        }
+        tracing::warn!("reload: a disk queue comes or goes; what is in memory is abandoned");
+        line.close();
+        line.abort();
+        None
     }
 
     fn drain_removed(
@@ -501,13 +532,13 @@ impl Topology {
         filters: Vec<Consumer<PlannedFilter>>,
     ) {
         let deadline = Instant::now() + self.stop_timeout;
-        let filters = filters.iter().map(|c| (&c.planned.name, &c.queue, &c.stop));
-        let outputs = outputs.iter().map(|c| (&c.planned.name, &c.queue, &c.stop));
-        for (name, queue, stop) in filters.chain(outputs) {
-            queue.close();
+        let filters = filters.iter().map(|c| (&c.planned.name, &c.line, &c.stop));
+        let outputs = outputs.iter().map(|c| (&c.planned.name, &c.line, &c.stop));
+        for (name, line, stop) in filters.chain(outputs) {
             stop.raise();
+            line.close();
             if !self.roster.wait_over(std::slice::from_ref(name), deadline).is_empty() {
-                queue.abort();
+                line.abort();
             }
             self.roster.forget(name);
         }
@@ -562,13 +593,13 @@ impl Topology {
         let inputs: Vec<_> = self.inputs.iter().map(|s| s.planned.name.clone()).collect();
         self.end(&inputs, deadline, &mut report);
         for filter in &self.filters {
-            filter.queue.close();
+            filter.line.close();
         }
         let filters: Vec<_> = self.filters.iter().map(|c| c.planned.name.clone()).collect();
         self.end(&filters, deadline, &mut report);
         for output in &self.outputs {
             output.stop.raise();
-            output.queue.close();
+            output.line.close();
         }
         let outputs: Vec<_> = self.outputs.iter().map(|c| c.planned.name.clone()).collect();
         self.end(&outputs, deadline, &mut report);
@@ -586,9 +617,9 @@ impl Topology {
         if !report.aborted {
             report.aborted = true;
             self.abort.raise();
-            let filters = self.filters.iter().map(|c| &c.queue);
-            let outputs = self.outputs.iter().map(|c| &c.queue);
-            filters.chain(outputs).for_each(|queue| queue.abort());
+            let filters = self.filters.iter().map(|c| &c.line);
+            let outputs = self.outputs.iter().map(|c| &c.line);
+            filters.chain(outputs).for_each(Line::abort);
         }
         let stuck = self.roster.wait_over(names, Instant::now() + AFTER_ABORT);
         report.stuck.extend(stuck);
@@ -603,15 +634,11 @@ impl Drop for Topology {
     }
 }
 
-fn memory_queue(wants: &crate::config::Wants) -> Arc<Queue> {
-    Arc::new(Queue::new(wants.queue.max_bytes, wants.queue.when_full.into()))
-}
-
 /// What happens when a plugin fails for good.
 struct Leaving {
     name: Arc<str>,
     can_exit: bool,
-    queue: Option<Arc<Queue>>,
+    line: Option<Line>,
     router: Arc<Router>,
     globals: Arc<Globals>,
     roster: Roster,
@@ -624,9 +651,9 @@ impl Leaving {
             return;
         }
         self.router.change(|routes| routes.retain(|route| route.name != self.name));
-        if let Some(queue) = &self.queue {
-            queue.close();
-            while let crate::flow::Pop::Delivery(delivery) = queue.pop(None) {
+        if let Some(line) = &self.line {
+            line.close();
+            while let Pop::Delivery(delivery) = line.back.pop(None) {
                 delivery.refuse();
             }
         }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::flow::{Queue, Router};
+use crate::flow::Router;
 use crate::plugin::Stats;
 
+use super::line::Line;
 use super::report::{PluginReport, Report};
 
 /// The counters of everything that runs.
@@ -18,7 +19,7 @@ pub(super) struct Watched {
     pub(super) kind: &'static str,
     pub(super) name: Arc<str>,
     pub(super) stats: Stats,
-    pub(super) queue: Option<Arc<Queue>>,
+    pub(super) line: Option<Line>,
 }
 
 impl Observed {
@@ -33,7 +34,8 @@ impl Observed {
 impl Watched {
     fn report(&self) -> PluginReport {
         let mut stats = self.stats.all();
-        if let Some(queue) = &self.queue {
+        if let Some(line) = &self.line {
+            let queue = &line.front;
             let (deliveries, bytes) = queue.depth();
             for (name, value) in [
                 ("InChanLength", deliveries as u64),
@@ -43,6 +45,8 @@ impl Watched {
             ] {
                 stats.push((name.to_owned(), value));
             }
+            let disk = line.disk_bytes();
+            stats.extend(disk.map(|bytes| ("QueueBytesOnDisk".to_owned(), bytes)));
         }
         PluginReport {
             kind: self.kind,

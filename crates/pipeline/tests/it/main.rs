@@ -1,4 +1,7 @@
-//! Integration tests: recorded cases of the original, and whole pipelines.
+//! Integration tests: recorded cases of the original, records that do not
+//! depend on reads, and whole pipelines.
 
+mod cuts;
 #[cfg(feature = "golden")]
 mod golden;
+mod pipelines;

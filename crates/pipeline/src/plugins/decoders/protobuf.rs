@@ -20,21 +20,39 @@ impl Plugin for ProtobufDecoder {
 
 impl Decoder for ProtobufDecoder {
     fn decode(&mut self, incoming: Incoming, out: &mut Vec<Event>) -> Decoding {
-        let (bytes, start, signer) = match &incoming {
+        let (bytes, start, signer) = match incoming {
             Incoming::Encoded {
                 bytes,
                 start,
                 signer,
-            } => (bytes.clone(), *start, signer.clone()),
+            } => (bytes, start, signer),
             // Of a plain record the payload is the encoded message.
-            Incoming::Event(event) => (event.to_message().payload.unwrap_or_default(), 0, None),
+            Incoming::Event(event) => return decode_payload(event, out),
         };
-        match RawMessage::within(bytes, start) {
+        match RawMessage::index(bytes, start) {
             Ok(raw) => {
                 out.push(Event::from(raw).signed_by(signer));
                 Decoding::Done
             }
-            Err(error) => Decoding::Failed(incoming, error.to_string()),
+            Err((error, bytes)) => {
+                let incoming = Incoming::Encoded {
+                    bytes,
+                    start,
+                    signer,
+                };
+                Decoding::Failed(incoming, error.to_string())
+            }
         }
+    }
+}
+
+fn decode_payload(event: Event, out: &mut Vec<Event>) -> Decoding {
+    let payload = event.to_message().payload.unwrap_or_default();
+    match RawMessage::new(payload) {
+        Ok(raw) => {
+            out.push(raw.into());
+            Decoding::Done
+        }
+        Err(error) => Decoding::Failed(Incoming::Event(event), error.to_string()),
     }
 }

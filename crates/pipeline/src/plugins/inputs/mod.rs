@@ -1,11 +1,15 @@
 //! Inputs.
 
+mod logstreamer;
 mod stat_accum;
 mod statsd;
 mod tcp;
 mod udp;
 
+pub use logstreamer::{LogstreamerInput, LogstreamerInputSettings};
 pub use stat_accum::{StatAccumInput, StatAccumInputSettings};
+#[cfg(feature = "golden")]
+pub(crate) use statsd::take_datagram;
 pub use statsd::{StatsdInput, StatsdInputSettings};
 pub use tcp::{TcpInput, TcpInputSettings};
 pub use udp::{UdpInput, UdpInputSettings};

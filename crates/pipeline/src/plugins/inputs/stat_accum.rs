@@ -118,7 +118,7 @@ impl Plugin for StatAccumInput {
 
 impl StatAccumInput {
     /// The message of the interval that ends now.
-    fn flush(&mut self, template: Message) -> Event {
+    pub(crate) fn flush(&mut self, template: Message) -> Event {
         let now = now_nanos();
         let seconds = now / 1_000_000_000;
         let numbers = self.accumulator.flush(
@@ -156,6 +156,13 @@ impl StatAccumInput {
                     cx.stop().wait(left);
                 }
             }
+        }
+    }
+
+    /// Takes all samples that are there already.
+    pub(crate) fn take_waiting(&mut self) {
+        while let Ok(stat) = self.samples.try_recv() {
+            self.accumulator.add(stat);
         }
     }
 
@@ -207,9 +214,7 @@ impl Input for StatAccumInput {
             if stopping {
                 // Those who send end at the same time: what they sent last
                 // is still there.
-                while let Ok(stat) = self.samples.try_recv() {
-                    self.add(stat, cx);
-                }
+                self.take_waiting();
             }
             let message = self.flush(template.clone());
             emitter.emit(vec![message], None).map_err(|error| error.to_string())?;
