@@ -105,10 +105,11 @@ impl Engine {
         Ok((expr, plan))
     }
 
-    async fn open(&self, select: &SelectPlan) -> Result<Cursor, QueryError> {
+    async fn open(&self, select: &SelectPlan, limited: bool) -> Result<Cursor, QueryError> {
         let mut hints = SelectHints::default();
         hints.step = select.step;
         hints.window = select.window;
+        hints.sorted = select.sorted || limited;
         hints.function = select.function.map(str::to_owned);
         let request = SelectRequest {
             matchers: select.matchers.clone(),
@@ -129,7 +130,7 @@ impl Engine {
         let mut cursors = Vec::with_capacity(plan.selects.len());
         for select in &plan.selects {
             cancel.check("query preparation")?;
-            cursors.push(self.open(select).await?);
+            cursors.push(self.open(select, request.limit > 0).await?);
         }
         let prepared = begun.elapsed();
         let limits = Limits::NONE

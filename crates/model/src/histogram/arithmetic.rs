@@ -2,7 +2,7 @@
 
 use super::reconcile::{Combined, IncompatibleSchemas, Parts, combine_hints, reconcile};
 use super::side::{Side, zip};
-use super::{FloatHistogram, ResetHint};
+use super::{FloatHistogram, ResetHint, Span, spans_indexes};
 
 impl FloatHistogram {
     /// Adds another histogram. Layouts are reconciled: the lower resolution, the wider zero bucket,
@@ -124,23 +124,23 @@ impl FloatHistogram {
             || counts.any(|count| count.is_infinite())
     }
 
-    /// Whether both describe the same distribution bit by bit; reset hints and empty buckets do not count.
+    /// Whether both are the same bit by bit, in the same layout: an empty bucket that is written out
+    /// is not the same as none. Reset hints do not count.
     pub fn same_as(&self, other: &Self) -> bool {
         let bits = |a: f64, b: f64| a.to_bits() == b.to_bits();
-        let (left, right) = (Parts::of(self), Parts::of(other));
-        let populated = |side: &Side| -> Vec<(i32, u64)> {
-            let full = side.iter().filter(|(_, count)| *count != 0.0);
-            full.map(|(index, count)| (*index, count.to_bits()))
-                .collect()
-        };
+        let all =
+            |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| bits(*a, *b));
+        let laid_out = |a: &[Span], b: &[Span]| spans_indexes(a).eq(spans_indexes(b));
         self.schema == other.schema
             && self.zero_threshold == other.zero_threshold
             && bits(self.zero_count, other.zero_count)
             && bits(self.count, other.count)
             && bits(self.sum, other.sum)
-            && self.custom_values == other.custom_values
-            && populated(&left.positive) == populated(&right.positive)
-            && populated(&left.negative) == populated(&right.negative)
+            && all(&self.custom_values, &other.custom_values)
+            && all(&self.positive_buckets, &other.positive_buckets)
+            && all(&self.negative_buckets, &other.negative_buckets)
+            && laid_out(&self.positive_spans, &other.positive_spans)
+            && laid_out(&self.negative_spans, &other.negative_spans)
     }
 }
 

@@ -73,7 +73,7 @@ impl FloatHistogram {
             }
             bucket
         }));
-        if self.zero_count != 0.0 {
+        if self.zero_count > 0.0 {
             out.push(self.zero_bucket());
         }
         out.extend(self.positive_iter().map(|mut bucket| {

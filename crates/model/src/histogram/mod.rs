@@ -10,6 +10,7 @@ mod bounds;
 mod buckets;
 mod display;
 mod float;
+mod fractions;
 mod integer;
 mod kahan;
 mod reconcile;

@@ -30,7 +30,10 @@ impl FloatHistogram {
         kept.trim_side(&mut parts.positive, &positive, cut);
         kept.trim_side(&mut parts.negative, &negative, cut);
         if parts.zero_count != 0.0 {
-            parts.zero_count = kept.take(cut.finite(&self.biased_zero_bucket(), true), parts.zero_count);
+            parts.zero_count = kept.take(
+                cut.finite(&self.biased_zero_bucket(), true),
+                parts.zero_count,
+            );
         }
         if !kept.changed {
             return self.clone();
@@ -45,7 +48,10 @@ impl FloatHistogram {
     /// The zero bucket; beside buckets of one sign only it reaches no further than zero on the other side.
     fn biased_zero_bucket(&self) -> Bucket {
         let mut bucket = self.zero_bucket();
-        match (self.negative_buckets.is_empty(), self.positive_buckets.is_empty()) {
+        match (
+            self.negative_buckets.is_empty(),
+            self.positive_buckets.is_empty(),
+        ) {
             (true, false) => bucket.lower = 0.0,
             (false, true) => bucket.upper = 0.0,
             _ => {}
@@ -64,7 +70,11 @@ struct Share {
     whole: bool,
 }
 
-const NOTHING: Share = Share { count: 0.0, place: 0.0, whole: false };
+const NOTHING: Share = Share {
+    count: 0.0,
+    place: 0.0,
+    whole: false,
+};
 
 #[derive(Clone, Copy)]
 struct Cut {
@@ -94,8 +104,16 @@ impl Cut {
             Keep::Above => (at, upper),
         };
         let below = below(bucket, at, linear);
-        let count = if self.keep == Keep::Below { below } else { bucket.count - below };
-        Share { count, place: middle(from, to), whole: (from, to) == (lower, upper) }
+        let count = if self.keep == Keep::Below {
+            below
+        } else {
+            bucket.count - below
+        };
+        Share {
+            count,
+            place: middle(from, to),
+            whole: (from, to) == (lower, upper),
+        }
     }
 
     /// Nothing is known of how observations lie in an infinite bucket. What may lie on the wrong side
@@ -103,22 +121,51 @@ impl Cut {
     /// with a positive upper bound is taken to begin at zero, as in classic histograms.
     fn infinite(self, bucket: &Bucket) -> Share {
         let at = self.at;
-        let Bucket { lower, upper, count, .. } = *bucket;
-        let whole = |place: f64| Share { count, place, whole: true };
-        match (self.keep, lower == f64::NEG_INFINITY, upper == f64::INFINITY) {
-            (Keep::Below, true, _) if at >= upper => whole(if upper > 0.0 { upper / 2.0 } else { upper }),
-            (Keep::Above, true, _) if at == f64::NEG_INFINITY => whole(if upper > 0.0 { upper / 2.0 } else { upper }),
+        let Bucket {
+            lower,
+            upper,
+            count,
+            ..
+        } = *bucket;
+        let whole = |place: f64| Share {
+            count,
+            place,
+            whole: true,
+        };
+        match (
+            self.keep,
+            lower == f64::NEG_INFINITY,
+            upper == f64::INFINITY,
+        ) {
+            (Keep::Below, true, _) if at >= upper => {
+                whole(if upper > 0.0 { upper / 2.0 } else { upper })
+            }
+            (Keep::Above, true, _) if at == f64::NEG_INFINITY => {
+                whole(if upper > 0.0 { upper / 2.0 } else { upper })
+            }
             (_, true, true) => NOTHING,
-            (Keep::Below, true, _) if upper > 0.0 && at >= 0.0 => {
-                Share { count: count * at / upper, place: at / 2.0, whole: false }
-            }
-            (Keep::Below, true, _) if upper <= 0.0 && at.is_finite() => Share { count, place: at, whole: false },
-            (Keep::Above, true, _) if upper > at && at >= 0.0 => {
-                Share { count: count * (1.0 - at / upper), place: f64::midpoint(at, upper), whole: at == 0.0 }
-            }
+            (Keep::Below, true, _) if upper > 0.0 && at >= 0.0 => Share {
+                count: count * at / upper,
+                place: at / 2.0,
+                whole: false,
+            },
+            (Keep::Below, true, _) if upper <= 0.0 && at.is_finite() => Share {
+                count,
+                place: at,
+                whole: false,
+            },
+            (Keep::Above, true, _) if upper > at && at >= 0.0 => Share {
+                count: count * (1.0 - at / upper),
+                place: f64::midpoint(at, upper),
+                whole: at == 0.0,
+            },
             (Keep::Below, _, true) if at == f64::INFINITY => whole(lower),
             (Keep::Above, _, true) if at <= lower => whole(lower),
-            (Keep::Above, _, true) if at.is_finite() => Share { count, place: at, whole: false },
+            (Keep::Above, _, true) if at.is_finite() => Share {
+                count,
+                place: at,
+                whole: false,
+            },
             _ => NOTHING,
         }
     }
@@ -144,7 +191,11 @@ impl Kept {
     }
 
     fn trim_side(&mut self, side: &mut Side, buckets: &[Bucket], cut: Cut) {
-        for (entry, bucket) in side.iter_mut().zip(buckets).filter(|(_, bucket)| bucket.count != 0.0) {
+        for (entry, bucket) in side
+            .iter_mut()
+            .zip(buckets)
+            .filter(|(_, bucket)| bucket.count != 0.0)
+        {
             entry.1 = self.take(cut.share(bucket), bucket.count);
         }
     }
@@ -152,7 +203,12 @@ impl Kept {
 
 /// Observations of a bucket up to `at`, which lies in it.
 fn below(bucket: &Bucket, at: f64, linear: bool) -> f64 {
-    let Bucket { lower, upper, count, .. } = *bucket;
+    let Bucket {
+        lower,
+        upper,
+        count,
+        ..
+    } = *bucket;
     if at <= lower {
         return 0.0;
     }
@@ -177,7 +233,10 @@ mod tests {
         FloatHistogram {
             count: 8.0,
             sum: 20.0,
-            positive_spans: vec![Span { offset: 1, length: 3 }],
+            positive_spans: vec![Span {
+                offset: 1,
+                length: 3,
+            }],
             positive_buckets: vec![2.0, 2.0, 4.0],
             ..FloatHistogram::default()
         }
@@ -194,7 +253,10 @@ mod tests {
 
     #[test]
     fn nothing_to_cut_changes_nothing() {
-        assert_eq!(histogram().trimmed(Keep::Above, f64::NEG_INFINITY), histogram());
+        assert_eq!(
+            histogram().trimmed(Keep::Above, f64::NEG_INFINITY),
+            histogram()
+        );
         assert_eq!(histogram().trimmed(Keep::Below, 8.0), histogram());
     }
 
@@ -203,7 +265,10 @@ mod tests {
         let custom = FloatHistogram {
             schema: CUSTOM_BUCKETS_SCHEMA,
             count: 101.0,
-            positive_spans: vec![Span { offset: 0, length: 2 }],
+            positive_spans: vec![Span {
+                offset: 0,
+                length: 2,
+            }],
             positive_buckets: vec![1.0, 100.0],
             custom_values: [0.0].into(),
             ..FloatHistogram::default()

@@ -244,7 +244,8 @@ mod tests {
 
     #[test]
     fn every_fault_is_named() {
-        let faults: [(fn(&mut Histogram), &str); 5] = [
+        type Fault = (fn(&mut Histogram), &'static str);
+        let faults: [Fault; 5] = [
             (|h| h.schema = 9, "invalid schema"),
             (
                 |h| {

@@ -22,6 +22,13 @@ pub(crate) fn stored_hint(
     let same_layout = histogram.schema == previous.schema
         && histogram.zero_threshold == previous.zero_threshold
         && histogram.custom_values == previous.custom_values;
-    let unhinted = FloatHistogram { reset_hint: ResetHint::Unknown, ..histogram.clone() };
-    if same_layout && !unhinted.detect_reset(previous) { ResetHint::NotReset } else { ResetHint::Unknown }
+    let unhinted = FloatHistogram {
+        reset_hint: ResetHint::Unknown,
+        ..histogram.clone()
+    };
+    if same_layout && !unhinted.detect_reset(previous) {
+        ResetHint::NotReset
+    } else {
+        ResetHint::Unknown
+    }
 }

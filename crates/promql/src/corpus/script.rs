@@ -160,7 +160,8 @@ fn load(head: &str, lines: &[&str]) -> Result<Load, String> {
             .map(|(_, starts)| starts)
             .unwrap_or_default();
         // Of several lines for one series the last one counts.
-        load.series.retain(|known: &LoadedSeries| known.labels != labels);
+        load.series
+            .retain(|known: &LoadedSeries| known.labels != labels);
         load.series.push(LoadedSeries {
             labels,
             values: parse_values(rest)?,

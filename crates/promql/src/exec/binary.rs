@@ -150,8 +150,8 @@ impl Join<'_> {
         };
         put(&self.many, true);
         put(&self.one, false);
+        self.check_one_side(&groups)?;
         for (number, group) in groups.iter().enumerate() {
-            self.check_one_side(group)?;
             self.group(number, group)?;
             self.fills(number, group)?;
         }
@@ -160,20 +160,38 @@ impl Join<'_> {
         Ok(Block::of(rows))
     }
 
-    /// No two series of the "one" side may be there at the same step.
-    fn check_one_side(&self, group: &Group) -> Result<()> {
-        for (at, &first) in group.one.iter().enumerate() {
-            for &second in &group.one[at + 1..] {
-                let (a, b) = (&self.one[first], &self.one[second]);
-                let both = |step: &usize| {
-                    a.column.has(*step) && b.column.has(*step) && self.matters(*step)
-                };
-                if (0..self.steps).any(|step| both(&step)) {
-                    return Err(self.duplicate(a, b));
-                }
+    /// No two series of the "one" side may be there at the same step. Of several such pairs, the
+    /// one reported is the first in time, then in order of labels.
+    fn check_one_side(&self, groups: &[Group]) -> Result<()> {
+        let mut found: Option<(usize, &Labels, &Labels)> = None;
+        for group in groups.iter().filter(|group| group.one.len() > 1) {
+            let mut members: Vec<&Row> = group.one.iter().map(|at| &self.one[*at]).collect();
+            members.sort_by(|a, b| a.key.labels.cmp(&b.key.labels));
+            let until = found.as_ref().map_or(self.steps, |(step, ..)| step + 1);
+            let Some((step, first, second)) =
+                (0..until).find_map(|step| self.meeting(&members, step))
+            else {
+                continue;
+            };
+            if found.is_none_or(|(at, _, known)| (step, second) < (at, known)) {
+                found = Some((step, first, second));
             }
         }
-        Ok(())
+        found.map_or(Ok(()), |(_, first, second)| {
+            Err(self.duplicate(first, second))
+        })
+    }
+
+    /// The first two series that are there at a step.
+    fn meeting<'r>(
+        &self,
+        members: &[&'r Row],
+        step: usize,
+    ) -> Option<(usize, &'r Labels, &'r Labels)> {
+        let mut there = members.iter().filter(|row| row.column.has(step));
+        let (first, second) = (there.next()?, there.next()?);
+        self.matters(step)
+            .then_some((step, &first.key.labels, &second.key.labels))
     }
 
     /// Without anything on the other side, nothing is matched at a step, so nothing can be ambiguous.
@@ -182,11 +200,9 @@ impl Join<'_> {
         fills || self.many.iter().any(|row| row.column.has(step))
     }
 
-    fn duplicate(&self, a: &Row, b: &Row) -> headwater_query::QueryError {
-        let group = self.match_labels(&a.key.labels);
+    fn duplicate(&self, first: &Labels, second: &Labels) -> headwater_query::QueryError {
+        let group = self.match_labels(first);
         let side = if self.swapped { "left" } else { "right" };
-        let (a, b) = (&a.key.labels, &b.key.labels);
-        let (first, second) = (a.min(b), a.max(b));
         execution(format!(
             "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
         ))

@@ -211,7 +211,6 @@ impl Exec {
         if op.changes_meaning() || *return_bool {
             return self.stream_renamed(vector, cursor, sink, each);
         }
-        let mut each = each;
         self.stream(vector, cursor, &mut |mut key: Key, column: &mut Column| {
             each(&mut key, column)?;
             if column.is_empty() {

@@ -44,7 +44,10 @@ impl Exec {
                         "this should be an info metric, with float samples: {labels}"
                     )));
                 }
-                infos.push(Row { key, column: column.clone() });
+                infos.push(Row {
+                    key,
+                    column: column.clone(),
+                });
                 Ok(())
             },
         )?;

@@ -8,6 +8,7 @@
 
 mod absent;
 mod aggregate;
+mod best;
 mod binary;
 mod block;
 pub(crate) mod column;
@@ -41,8 +42,6 @@ use parking_lot::Mutex;
 use crate::annotation::Notes;
 use crate::plan::{Node, Plan};
 use column::{Column, Key, is_reserved};
-
-pub(crate) use block::Block;
 
 /// Everything that an operator may fail with.
 pub(crate) type Result<T, E = QueryError> = std::result::Result<T, E>;
@@ -98,10 +97,6 @@ pub(crate) fn execution(message: impl Into<String>) -> QueryError {
 }
 
 impl Exec {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a run come from as many places"
-    )]
     pub(crate) fn new(
         plan: Plan,
         cursors: Vec<Cursor>,

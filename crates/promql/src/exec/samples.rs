@@ -114,7 +114,11 @@ pub(crate) fn find_resets<'a>(hists: impl Iterator<Item = &'a mut Hist>) {
         let before = previous.replace(hist.clone());
         if let (ResetHint::Unknown, Some(before)) = (hist.reset_hint, before) {
             let reset = hist.detect_reset(&before);
-            Arc::make_mut(hist).reset_hint = if reset { ResetHint::Reset } else { ResetHint::NotReset };
+            Arc::make_mut(hist).reset_hint = if reset {
+                ResetHint::Reset
+            } else {
+                ResetHint::NotReset
+            };
         }
     }
 }

@@ -26,6 +26,9 @@ impl Exec {
         sink: &mut dyn Sink,
     ) -> Result<()> {
         let plan = &self.plan.selects[select];
+        if part == Part::Start && !self.settings.use_starts {
+            return Ok(());
+        }
         let mut columns = SeriesColumns::default();
         let mut column = Column::default();
         let mut hists = Vec::new();
@@ -48,7 +51,11 @@ impl Exec {
             )?;
             column.reset(node.grid.len());
             if plan.extension == Extension::Smoothed {
-                let series = smoothed::Series { columns: &columns, hists: &hists, labels: &labels };
+                let series = smoothed::Series {
+                    columns: &columns,
+                    hists: &hists,
+                    labels: &labels,
+                };
                 smoothed::fill(self, &series, node, plan, &mut column);
             } else {
                 newest(&raw, node, plan, self.settings.lookback, part, &mut column);
@@ -120,7 +127,9 @@ fn newest(
                     continue;
                 };
                 match part {
-                    Part::Value | Part::TimeOfFloat => into.hists.push((step as u32, found.clone())),
+                    Part::Value | Part::TimeOfFloat => {
+                        into.hists.push((step as u32, found.clone()))
+                    }
                     part => {
                         into.floats[step] =
                             part_of(part, 0.0, time, raw.columns.histograms.start(hist - 1))

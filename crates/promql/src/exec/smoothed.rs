@@ -26,7 +26,10 @@ impl<T: Clone> Around<T> {
         let near = |(time, _): &(Timestamp, T)| *time > now - lookback && *time <= now + lookback;
         let after = samples.partition_point(|(time, _)| *time < now);
         Self {
-            before: after.checked_sub(1).map(|at| samples[at].clone()).filter(near),
+            before: after
+                .checked_sub(1)
+                .map(|at| samples[at].clone())
+                .filter(near),
             next: samples.get(after).cloned().filter(near),
         }
     }
@@ -38,20 +41,33 @@ impl<T: Clone> Around<T> {
 
 /// Fills a column with values within the look-back on both sides of each step. Without a sample
 /// after the step the newest one stands.
-pub(super) fn fill(exec: &Exec, series: &Series<'_>, node: &Node, plan: &SelectPlan, into: &mut Column) {
+pub(super) fn fill(
+    exec: &Exec,
+    series: &Series<'_>,
+    node: &Node,
+    plan: &SelectPlan,
+    into: &mut Column,
+) {
     let floats = &series.columns.floats;
-    let pairs = floats.times.iter().copied().zip(floats.values.iter().copied());
+    let pairs = floats
+        .times
+        .iter()
+        .copied()
+        .zip(floats.values.iter().copied());
     let floats: Vec<(Timestamp, f64)> = pairs.filter(|(_, value)| !is_stale_nan(*value)).collect();
     let times = series.columns.histograms.times();
     let pairs = times.iter().copied().zip(series.hists);
-    let hists: Vec<(Timestamp, &Hist)> = pairs.filter_map(|(time, hist)| Some((time, hist.as_ref()?))).collect();
+    let hists: Vec<(Timestamp, &Hist)> = pairs
+        .filter_map(|(time, hist)| Some((time, hist.as_ref()?)))
+        .collect();
     let metric = series.labels.metric_name().unwrap_or("");
     for step in 0..node.grid.len() {
         let now = plan.at.unwrap_or_else(|| node.grid.time(step)) - plan.offset;
         let float = Around::find(&floats, now, exec.settings.lookback);
         let hist = Around::find(&hists, now, exec.settings.lookback);
         if !float.is_empty() && !hist.is_empty() {
-            exec.notes.add(Note::MixedFloatsHistograms(metric), node.place);
+            exec.notes
+                .add(Note::MixedFloatsHistograms(metric), node.place);
             continue;
         }
         if let Some(value) = float_at(&float, now) {
@@ -60,7 +76,9 @@ pub(super) fn fill(exec: &Exec, series: &Series<'_>, node: &Node, plan: &SelectP
         match histogram_at(exec, node, &hist, now) {
             Ok(Some(value)) => into.set_hist(step, value),
             Ok(None) => {}
-            Err(()) => exec.notes.add(Note::MixedExponentialCustom(metric), node.place),
+            Err(()) => exec
+                .notes
+                .add(Note::MixedExponentialCustom(metric), node.place),
         }
     }
 }
@@ -106,7 +124,8 @@ fn histogram_at(
     value.reset_hint = before.reset_hint;
     value.compact();
     if reconciled {
-        exec.notes.add(Note::BoundsReconciled(Operation::Subtraction), node.place);
+        exec.notes
+            .add(Note::BoundsReconciled(Operation::Subtraction), node.place);
     }
     Ok(Some(value))
 }

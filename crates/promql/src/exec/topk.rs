@@ -1,68 +1,17 @@
 //! `topk` and `bottomk`: the series with the largest or smallest values, chosen anew at each step.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use headwater_query::is_present;
 
 use super::aggregate::Grouping;
+use super::best::{Best, Candidate};
 use super::block::{Block, Row};
 use super::column::Column;
 use super::{Exec, Result, execution};
 use crate::annotation::Note;
 use crate::plan::{AggregateNode, Node};
 use crate::syntax::ast::AggregateOp;
-
-/// A candidate; the one that is given up first is the greatest.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    value: f64,
-    row: usize,
-    largest: bool,
-}
-
-impl Candidate {
-    /// How good it is: NaN is worse than everything.
-    fn rank(&self, other: &Self) -> Ordering {
-        match (self.value.is_nan(), other.value.is_nan()) {
-            (true, true) => Ordering::Equal,
-            (true, false) => Ordering::Less,
-            (false, true) => Ordering::Greater,
-            (false, false) => {
-                let order = self.value.total_cmp(&other.value);
-                // Zeros of both signs are equal.
-                let order = if self.value == other.value {
-                    Ordering::Equal
-                } else {
-                    order
-                };
-                if self.largest { order } else { order.reverse() }
-            }
-        }
-    }
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // Worse ones come first out of the heap; of equals the later one.
-        other.rank(self).then(self.row.cmp(&other.row))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Candidate {}
 
 /// Checks the parameter of `topk`, `bottomk` and `limitk`: how many series at each step, 0 for none.
 pub(super) fn counts(params: &[f64]) -> Result<Option<Vec<usize>>> {
@@ -155,73 +104,26 @@ impl Exec {
         }
         let mut chosen = Chosen::new(input.rows.len(), node.grid.len());
         let largest = aggregate.op == AggregateOp::TopK;
-        let mut heaps: Vec<BinaryHeap<Candidate>> = vec![BinaryHeap::new(); grouping.len()];
+        let mut best: Vec<Best> = vec![Best::new(largest); grouping.len()];
         for (step, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             self.check()?;
             for (row, group) in groups.iter().enumerate() {
                 let value = input.rows[row].column.floats[step];
                 if is_present(value) {
-                    offer(
-                        &mut heaps[*group],
-                        Candidate {
-                            value,
-                            row,
-                            largest,
-                        },
-                        count,
-                    );
+                    best[*group].offer(Candidate { value, row }, count);
                 }
             }
-            for heap in &mut heaps {
-                let mut best = std::mem::take(heap).into_vec();
-                best.sort_unstable();
-                best.iter()
-                    .for_each(|candidate| chosen.choose(&input, candidate.row, step));
+            for best in &mut best {
+                best.drain_ordered(|candidate| chosen.choose(&input, candidate.row, step));
             }
         }
         Ok(chosen.into_block(input))
     }
 }
 
-fn offer(heap: &mut BinaryHeap<Candidate>, candidate: Candidate, count: usize) {
-    if heap.len() < count {
-        heap.push(candidate);
-    } else if let Some(mut worst) = heap.peek_mut()
-        && candidate.rank(&worst) == Ordering::Greater
-    {
-        *worst = candidate;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn best(values: &[f64], count: usize, largest: bool) -> Vec<usize> {
-        let mut heap = BinaryHeap::new();
-        for (row, value) in values.iter().enumerate() {
-            offer(
-                &mut heap,
-                Candidate {
-                    value: *value,
-                    row,
-                    largest,
-                },
-                count,
-            );
-        }
-        let mut best = heap.into_vec();
-        best.sort_unstable();
-        best.iter().map(|candidate| candidate.row).collect()
-    }
-
-    #[test]
-    fn the_best_come_first_and_nan_last() {
-        let values = [1.0, f64::NAN, 3.0, 2.0];
-        assert_eq!(best(&values, 2, true), [2, 3]);
-        assert_eq!(best(&values, 2, false), [0, 3]);
-        assert_eq!(best(&values, 9, true), [2, 3, 0, 1]);
-    }
 
     #[test]
     fn parameters_are_checked() {

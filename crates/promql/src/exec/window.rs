@@ -97,7 +97,9 @@ impl Exec {
         while let Some(labels) = cursor.advance()? {
             self.check()?;
             cursor.read(&mut columns)?;
-            runner.samples.fill(&mut columns, self.settings.use_starts, plan.stats_only);
+            runner
+                .samples
+                .fill(&mut columns, self.settings.use_starts, plan.stats_only);
             let weight = runner.samples.len() as u64
                 + runner
                     .samples

@@ -175,12 +175,11 @@ pub(crate) fn native_quantile(q: f64, histogram: &FloatHistogram) -> NativeQuant
         value,
         has_nan: false,
     };
-    if q < 0.0 || q > 1.0 {
-        return plain(if q < 0.0 {
-            f64::NEG_INFINITY
-        } else {
-            f64::INFINITY
-        });
+    if q < 0.0 {
+        return plain(f64::NEG_INFINITY);
+    }
+    if q > 1.0 {
+        return plain(f64::INFINITY);
     }
     if histogram.count == 0.0 || q.is_nan() {
         return plain(f64::NAN);
@@ -205,10 +204,10 @@ pub(crate) fn native_quantile(q: f64, histogram: &FloatHistogram) -> NativeQuant
         };
     };
     let custom = histogram.uses_custom_buckets();
-    if let Some(value) = adjust(&mut bucket, histogram, custom) {
-        if reached || !histogram.sum.is_nan() {
-            return NativeQuantile { value, has_nan };
-        }
+    if let Some(value) = adjust(&mut bucket, histogram, custom)
+        && (reached || !histogram.sum.is_nan())
+    {
+        return NativeQuantile { value, has_nan };
     }
     count = count.min(histogram.count);
     if count < rank {

@@ -34,10 +34,22 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
+/// The hour that Go finds in the smallest integer: it counts from the year -292277022399, and
+/// getting there wraps around.
+const fn wrapped_hour() -> i64 {
+    const SECONDS_TO_YEAR_1: u64 = 62_135_596_800;
+    const SECONDS_BEFORE_YEAR_1: u64 = (292_277_022_400 / 400 * 146_097 + 306) * 86_400;
+    let seconds = (i64::MIN as u64)
+        .wrapping_add(SECONDS_TO_YEAR_1)
+        .wrapping_add(SECONDS_BEFORE_YEAR_1);
+    (seconds % 86_400 / 3600) as i64
+}
+
 /// The part of the date that `function` names.
 pub(crate) fn part(function: FunctionId, seconds: f64) -> f64 {
     // As in Go on x86-64, what is not a number or too large becomes the smallest integer.
-    let whole = if seconds.is_nan() || seconds.abs() >= 9.2e18 {
+    let out_of_range = seconds.is_nan() || seconds.abs() >= 9_223_372_036_854_775_808.0;
+    let whole = if out_of_range {
         i64::MIN / 2
     } else {
         seconds as i64
@@ -45,6 +57,7 @@ pub(crate) fn part(function: FunctionId, seconds: f64) -> f64 {
     let (days, second) = (whole.div_euclid(86_400), whole.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let value = match function {
+        FunctionId::Hour if out_of_range => wrapped_hour(),
         FunctionId::Year => year,
         FunctionId::Month => month,
         FunctionId::DayOfMonth => day,

@@ -12,7 +12,7 @@ pub(crate) fn apply(function: FunctionId, value: f64, params: [f64; 2]) -> f64 {
         F::Floor => value.floor(),
         F::Exp => value.exp(),
         F::Sqrt => value.sqrt(),
-        F::Ln => value.ln(),
+        F::Ln => natural_logarithm(value),
         F::Log2 => value.log2(),
         F::Log10 => value.log10(),
         F::Sin => value.sin(),
@@ -44,6 +44,16 @@ pub(crate) fn apply(function: FunctionId, value: f64, params: [f64; 2]) -> f64 {
         | F::Year => date::part(function, value),
         _ => f64::NAN,
     }
+}
+
+/// As Go has it on x86-64: the exponent of the tiniest numbers is read as it is stored, so that they
+/// all come out near the smallest normal one.
+fn natural_logarithm(value: f64) -> f64 {
+    if !value.is_subnormal() || value < 0.0 {
+        return value.ln();
+    }
+    let fraction = f64::from_bits(value.to_bits() | 0.5f64.to_bits());
+    fraction.ln() - 1022.0 * std::f64::consts::LN_2
 }
 
 fn sign(value: f64) -> f64 {

@@ -12,13 +12,20 @@ type Verdict = Result<(), String>;
 pub(super) fn bodies(expected: &Value, found: &Value, ordered: bool) -> Verdict {
     for field in ["status", "errorType", "error"] {
         if expected[field] != found[field] {
-            return Err(format!("expected {field} {}, got {}", expected[field], found[field]));
+            return Err(format!(
+                "expected {field} {}, got {}",
+                expected[field], found[field]
+            ));
         }
     }
     for field in ["warnings", "infos"] {
         let sorted = |value: &Value| {
-            let mut texts: Vec<String> =
-                value.as_array().into_iter().flatten().map(ToString::to_string).collect();
+            let mut texts: Vec<String> = value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(ToString::to_string)
+                .collect();
             texts.sort_unstable();
             texts
         };
@@ -29,7 +36,10 @@ pub(super) fn bodies(expected: &Value, found: &Value, ordered: bool) -> Verdict 
     }
     let (expected, found) = (&expected["data"], &found["data"]);
     if expected["resultType"] != found["resultType"] {
-        return Err(format!("expected a {}, got a {}", expected["resultType"], found["resultType"]));
+        return Err(format!(
+            "expected a {}, got a {}",
+            expected["resultType"], found["resultType"]
+        ));
     }
     match expected["resultType"].as_str() {
         Some("vector" | "matrix") => series(&expected["result"], &found["result"], ordered),
@@ -45,11 +55,23 @@ fn series(expected: &Value, found: &Value, ordered: bool) -> Verdict {
         expected.sort_by_key(key);
         found.sort_by_key(key);
     }
-    let metrics = |list: &[Value]| list.iter().map(|item| item["metric"].to_string()).collect::<Vec<_>>();
+    let metrics = |list: &[Value]| {
+        list.iter()
+            .map(|item| item["metric"].to_string())
+            .collect::<Vec<_>>()
+    };
     if metrics(&expected) != metrics(&found) {
         let (expected, found) = (metrics(&expected), metrics(&found));
-        let missing: Vec<_> = expected.iter().filter(|metric| !found.contains(metric)).take(3).collect();
-        let extra: Vec<_> = found.iter().filter(|metric| !expected.contains(metric)).take(3).collect();
+        let missing: Vec<_> = expected
+            .iter()
+            .filter(|metric| !found.contains(metric))
+            .take(3)
+            .collect();
+        let extra: Vec<_> = found
+            .iter()
+            .filter(|metric| !expected.contains(metric))
+            .take(3)
+            .collect();
         return Err(format!(
             "expected {} series, got {}; missing {missing:?}, unexpected {extra:?}",
             expected.len(),
@@ -64,7 +86,13 @@ fn series(expected: &Value, found: &Value, ordered: bool) -> Verdict {
 
 /// Whether two values are the same, numbers in strings within the tolerance.
 fn same(expected: &Value, found: &Value) -> Verdict {
-    let different = || Err(format!("expected {}, got {}", short(expected), short(found)));
+    let different = || {
+        Err(format!(
+            "expected {}, got {}",
+            short(expected),
+            short(found)
+        ))
+    };
     match (expected, found) {
         (Value::Array(a), Value::Array(b)) => {
             if a.len() != b.len() {
@@ -97,6 +125,8 @@ fn same_text(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let (Some(x), Some(y)) = (parse_float(a), parse_float(b)) else { return false };
+    let (Some(x), Some(y)) = (parse_float(a), parse_float(b)) else {
+        return false;
+    };
     x == y || (x - y).abs() <= TOLERANCE * x.abs().max(y.abs())
 }

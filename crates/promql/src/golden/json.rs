@@ -14,7 +14,11 @@ pub(super) fn success(answer: &Answer) -> Json {
             .iter()
             .map(|sample| {
                 let (name, value) = point(&sample.point);
-                let name = if name == "values" { "value" } else { "histogram" };
+                let name = if name == "values" {
+                    "value"
+                } else {
+                    "histogram"
+                };
                 json!({"metric": metric(&sample.labels), name: [seconds(sample.time), value]})
             })
             .collect(),
@@ -36,7 +40,8 @@ pub(super) fn success(answer: &Answer) -> Json {
             })
             .collect(),
     };
-    let mut body = json!({"status": "success", "data": {"resultType": answer.value.kind(), "result": result}});
+    let mut body =
+        json!({"status": "success", "data": {"resultType": answer.value.kind(), "result": result}});
     for (name, texts) in [("warnings", &answer.warnings), ("infos", &answer.infos)] {
         if !texts.is_empty() {
             body[name] = json!(texts);
@@ -50,7 +55,12 @@ fn seconds(millis: i64) -> f64 {
 }
 
 fn metric(labels: &Labels) -> Json {
-    Json::Object(labels.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>())
+    Json::Object(
+        labels
+            .iter()
+            .map(|(name, value)| (name.to_owned(), json!(value)))
+            .collect::<Map<_, _>>(),
+    )
 }
 
 fn point(point: &Point) -> (&'static str, Json) {
@@ -61,7 +71,8 @@ fn point(point: &Point) -> (&'static str, Json) {
 }
 
 fn histogram_json(histogram: &FloatHistogram) -> Json {
-    let mut node = json!({"count": format_float(histogram.count), "sum": format_float(histogram.sum)});
+    let mut node =
+        json!({"count": format_float(histogram.count), "sum": format_float(histogram.sum)});
     let buckets: Vec<Json> = histogram
         .all_buckets()
         .iter()
@@ -73,7 +84,12 @@ fn histogram_json(histogram: &FloatHistogram) -> Json {
                 (false, false) => 2,
                 (true, true) => 3,
             };
-            json!([bounds, format_float(bucket.lower), format_float(bucket.upper), format_float(bucket.count)])
+            json!([
+                bounds,
+                format_float(bucket.lower),
+                format_float(bucket.upper),
+                format_float(bucket.count)
+            ])
         })
         .collect();
     if !buckets.is_empty() {
@@ -85,7 +101,11 @@ fn histogram_json(histogram: &FloatHistogram) -> Json {
 /// A time in milliseconds: seconds, or a date and time of RFC 3339.
 pub(super) fn time(value: &Json) -> Option<i64> {
     let text = match value {
-        Json::Number(number) => return number.as_f64().map(|seconds| (seconds * 1000.0).round() as i64),
+        Json::Number(number) => {
+            return number
+                .as_f64()
+                .map(|seconds| (seconds * 1000.0).round() as i64);
+        }
         Json::String(text) => text,
         _ => return None,
     };
@@ -93,21 +113,33 @@ pub(super) fn time(value: &Json) -> Option<i64> {
         return Some((seconds * 1000.0).round() as i64);
     }
     let (date, clock) = text.split_once('T')?;
-    let numbers: Vec<i64> = date.split('-').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let [year, month, day] = numbers[..] else { return None };
+    let numbers: Vec<i64> = date
+        .split('-')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
+    let [year, month, day] = numbers[..] else {
+        return None;
+    };
     let (clock, zone) = match clock.find(['Z', '+', '-']) {
         Some(at) => clock.split_at(at),
         None => (clock, "Z"),
     };
     let mut parts = clock.split(':');
-    let (hours, minutes) = (parts.next()?.parse::<i64>().ok()?, parts.next()?.parse::<i64>().ok()?);
+    let (hours, minutes) = (
+        parts.next()?.parse::<i64>().ok()?,
+        parts.next()?.parse::<i64>().ok()?,
+    );
     let seconds = parse_float(parts.next()?)?;
     let offset = match zone {
         "Z" => 0,
         zone => {
             let (hours, minutes) = zone[1..].split_once(':')?;
             let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
-            if zone.starts_with('-') { -minutes } else { minutes }
+            if zone.starts_with('-') {
+                -minutes
+            } else {
+                minutes
+            }
         }
     };
     let minutes = (days(year, month, day) * 24 + hours) * 60 + minutes - offset;
@@ -126,7 +158,9 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 /// A duration in milliseconds: seconds, or Prometheus's notation.
 pub(super) fn duration(value: &Json) -> Option<i64> {
     match value {
-        Json::Number(number) => number.as_f64().map(|seconds| (seconds * 1000.0).round() as i64),
+        Json::Number(number) => number
+            .as_f64()
+            .map(|seconds| (seconds * 1000.0).round() as i64),
         Json::String(text) => headwater_model::duration::parse_duration(text).ok(),
         _ => None,
     }
@@ -139,8 +173,14 @@ mod tests {
     #[test]
     fn times_in_every_form() {
         assert_eq!(time(&json!(1.5)), Some(1500));
-        assert_eq!(time(&json!("2026-01-01T01:00:00.5Z")), Some(1_767_229_200_500));
-        assert_eq!(time(&json!("2026-01-01T03:00:00+02:00")), Some(1_767_229_200_000));
+        assert_eq!(
+            time(&json!("2026-01-01T01:00:00.5Z")),
+            Some(1_767_229_200_500)
+        );
+        assert_eq!(
+            time(&json!("2026-01-01T03:00:00+02:00")),
+            Some(1_767_229_200_000)
+        );
         assert_eq!(duration(&json!("2m30s")), Some(150_000));
     }
 }

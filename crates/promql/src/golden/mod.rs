@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_query::{Answer, EvalRequest, Evaluate, QueryError, QueryErrorKind};
-use headwater_storage::{MemoryStore, block_on};
+use headwater_storage::{MemoryStore, Select, block_on};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -38,7 +38,11 @@ impl std::fmt::Display for Report {
             writeln!(f, "{failure}")?;
         }
         let (passed, failed) = (self.passed, self.failures.len());
-        write!(f, "promql golden: {passed} passed, {failed} failed, of {}", passed + failed)
+        write!(
+            f,
+            "promql golden: {passed} passed, {failed} failed, of {}",
+            passed + failed
+        )
     }
 }
 
@@ -60,27 +64,49 @@ fn unzip(path: &Path) -> Result<String> {
 pub fn run(folder: &Path) -> Result<Report> {
     let store = Arc::new(MemoryStore::new());
     dataset::load(folder, &store)?;
+    run_on(folder, store)
+}
+
+/// Runs the requests of a folder on a store that has the samples already.
+///
+/// # Errors
+/// A file cannot be read or is not what it should be.
+pub fn run_on(folder: &Path, store: Arc<dyn Select>) -> Result<Report> {
     let queries: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.join("queries.json"))?)?;
     let mut answers = HashMap::new();
     for line in unzip(&folder.join("responses.jsonl.gz"))?.lines() {
         let answer: Value = serde_json::from_str(line)?;
-        answers.insert(answer["id"].as_u64().ok_or_else(|| bad("answer without id"))?, answer);
+        answers.insert(
+            answer["id"]
+                .as_u64()
+                .ok_or_else(|| bad("answer without id"))?,
+            answer,
+        );
     }
     let mut engines = HashMap::new();
     let mut report = Report::default();
     for query in &queries {
-        let id = query["id"].as_u64().ok_or_else(|| bad("request without id"))?;
-        let expected = answers.get(&id).ok_or_else(|| bad(format!("no answer to request {id}")))?;
+        let id = query["id"]
+            .as_u64()
+            .ok_or_else(|| bad("request without id"))?;
+        let expected = answers
+            .get(&id)
+            .ok_or_else(|| bad(format!("no answer to request {id}")))?;
         let features = query["feature_flags"].as_str().unwrap_or("").to_owned();
         if !engines.contains_key(&features) {
-            engines.insert(features.clone(), Engine::new(store.clone(), options(&features))?);
+            engines.insert(
+                features.clone(),
+                Engine::new(store.clone(), options(&features))?,
+            );
         }
         let found = block_on(engines[&features].evaluate(request(query)?));
         match check(query, expected, found) {
             Ok(()) => report.passed += 1,
             Err(message) => {
                 let (kind, text) = (&query["kind"], &query["query"]);
-                report.failures.push(format!("{id} {kind} {text}: {message}"));
+                report
+                    .failures
+                    .push(format!("{id} {kind} {text}: {message}"));
             }
         }
     }
@@ -102,10 +128,14 @@ fn options(features: &str) -> EngineOptions {
 }
 
 fn request(query: &Value) -> Result<EvalRequest> {
-    let text = query["query"].as_str().ok_or_else(|| bad("request without query"))?;
-    let time = |name: &str| json::time(&query[name]).ok_or_else(|| bad(format!("bad {name} in {query}")));
+    let text = query["query"]
+        .as_str()
+        .ok_or_else(|| bad("request without query"))?;
+    let time =
+        |name: &str| json::time(&query[name]).ok_or_else(|| bad(format!("bad {name} in {query}")));
     let mut request = if query["kind"] == "range" {
-        let step = json::duration(&query["step"]).ok_or_else(|| bad(format!("bad step in {query}")))?;
+        let step =
+            json::duration(&query["step"]).ok_or_else(|| bad(format!("bad step in {query}")))?;
         EvalRequest::range(text, time("start")?, time("end")?, step)
     } else {
         EvalRequest::instant(text, time("time")?)
@@ -129,7 +159,10 @@ fn check(
         Err(error) => failure(&error),
     };
     if expected["status"].as_u64() != Some(status) {
-        return Err(format!("expected status {}, got {status}: {found}", expected["status"]));
+        return Err(format!(
+            "expected status {}, got {status}: {found}",
+            expected["status"]
+        ));
     }
     if !query["nondeterministic"].is_null() {
         return Ok(());
@@ -140,11 +173,18 @@ fn check(
 /// Status and body of an error, as the HTTP API gives them.
 fn failure(error: &QueryError) -> (u64, Value) {
     let (status, kind, message) = match error.kind() {
-        QueryErrorKind::BadData => (400, "bad_data", format!("invalid parameter \"query\": {error}")),
+        QueryErrorKind::BadData => (
+            400,
+            "bad_data",
+            format!("invalid parameter \"query\": {error}"),
+        ),
         QueryErrorKind::Timeout => (503, "timeout", error.to_string()),
         QueryErrorKind::Canceled => (499, "canceled", error.to_string()),
         QueryErrorKind::Internal => (500, "internal", error.to_string()),
         _ => (422, "execution", error.to_string()),
     };
-    (status, serde_json::json!({"status": "error", "errorType": kind, "error": message}))
+    (
+        status,
+        serde_json::json!({"status": "error", "errorType": kind, "error": message}),
+    )
 }

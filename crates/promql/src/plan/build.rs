@@ -8,10 +8,11 @@ use headwater_query::{QueryError, StepGrid};
 
 use super::duration;
 use super::invariant::is_invariant;
+use super::order;
 use super::{AggregateNode, Kind, Node, Param, Part, Plan, RangeInput, Root, SelectPlan};
 use crate::functions::FunctionId as F;
 use crate::syntax::ast::{
-    Aggregate, AggregateOp, At, Binary, Call, Expr, Extension, MatrixSelector, Subquery, ValueType,
+    Aggregate, At, Binary, Call, Expr, Extension, MatrixSelector, Subquery, ValueType,
     VectorSelector,
 };
 use crate::syntax::position::PosRange;
@@ -37,6 +38,7 @@ pub(crate) fn build(expr: &Expr, times: Times) -> Built<Plan> {
         nodes: 0,
         stats_calls: 0,
         bucket_calls: 0,
+        sorted: order::matters(expr, times.step == 0),
     };
     let grid = StepGrid::new(times.start, times.end, times.step)?;
     let kind = expr.value_type();
@@ -54,7 +56,6 @@ pub(crate) fn build(expr: &Expr, times: Times) -> Built<Plan> {
     Ok(Plan {
         root,
         selects: builder.selects,
-        kind,
     })
 }
 
@@ -66,6 +67,7 @@ struct Builder {
     stats_calls: usize,
     /// Calls and subqueries around it that need buckets.
     bucket_calls: usize,
+    sorted: bool,
 }
 
 impl Builder {
@@ -182,6 +184,7 @@ impl Builder {
             function,
             step: if grid.len() > 1 { grid.step() } else { 0 },
             stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
+            sorted: self.sorted,
         });
         Ok(self.selects.len() - 1)
     }
@@ -316,7 +319,10 @@ impl Builder {
     }
 
     fn call(&mut self, call: &Call, grid: StepGrid) -> Built<Kind> {
-        let stats = matches!(call.function.id, F::HistogramCount | F::HistogramSum | F::HistogramAvg);
+        let stats = matches!(
+            call.function.id,
+            F::HistogramCount | F::HistogramSum | F::HistogramAvg
+        );
         let buckets = matches!(
             call.function.id,
             F::HistogramQuantile | F::HistogramQuantiles | F::HistogramFraction
@@ -487,7 +493,9 @@ impl Builder {
         let base_node = self.node(base, grid)?;
         let (at, offset) = self.reference(base).unwrap_or((None, 0));
         let edge = |time: Timestamp| at.unwrap_or(time).saturating_sub(offset);
-        let start = edge(grid.first()).saturating_sub(self.times.lookback).saturating_add(1);
+        let start = edge(grid.first())
+            .saturating_sub(self.times.lookback)
+            .saturating_add(1);
         self.selects.push(SelectPlan {
             range: TimeRange::new(start, edge(grid.last())),
             name: fixed_name(&matchers),
@@ -499,6 +507,7 @@ impl Builder {
             function: Some("info"),
             step: if grid.len() > 1 { grid.step() } else { 0 },
             stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
+            sorted: self.sorted,
         });
         Ok(Kind::Info {
             base: base_node,

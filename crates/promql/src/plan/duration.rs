@@ -5,15 +5,17 @@ use headwater_query::{QueryError, QueryErrorKind};
 use super::build::Times;
 use crate::syntax::ast::{BinaryOp, Duration, DurationExpr, DurationKind};
 
-fn bad(message: impl Into<String>) -> QueryError {
-    QueryError::new(QueryErrorKind::Execution, message)
+/// An error with the first byte and the end of what it is about.
+fn bad(at: &DurationExpr, message: &str) -> QueryError {
+    let (start, end) = (at.range.start, at.range.end);
+    QueryError::new(QueryErrorKind::BadData, format!("{start}:{end}: {message}"))
 }
 
 /// Milliseconds of a range or a step, which must be more than nothing.
 pub(super) fn positive(duration: &Duration, times: &Times) -> Result<i64, QueryError> {
     let millis = any(duration, times)?;
     match duration {
-        Duration::Expr(_) if millis <= 0 => Err(bad("duration must be greater than 0")),
+        Duration::Expr(expr) if millis <= 0 => Err(bad(expr, "duration must be greater than 0")),
         _ => Ok(millis),
     }
 }
@@ -26,7 +28,7 @@ pub(super) fn any(duration: &Duration, times: &Times) -> Result<i64, QueryError>
             let seconds = seconds(expr, times)?;
             // As long as the original can go: 2^63 nanoseconds.
             if seconds.is_nan() || seconds.abs() > i64::MAX as f64 / 1e9 {
-                return Err(bad("duration is out of range"));
+                return Err(bad(expr, "duration is out of range"));
             }
             Ok((seconds * 1000.0) as i64)
         }
@@ -45,19 +47,20 @@ fn seconds(expr: &DurationExpr, times: &Times) -> Result<f64, QueryError> {
         DurationKind::MinOf(lhs, rhs) => seconds(lhs, times)?.min(seconds(rhs, times)?),
         DurationKind::MaxOf(lhs, rhs) => seconds(lhs, times)?.max(seconds(rhs, times)?),
         DurationKind::Binary(op, lhs, rhs) => {
-            binary(*op, seconds(lhs, times)?, seconds(rhs, times)?)?
+            let (lhs, rhs) = (seconds(lhs, times)?, seconds(rhs, times)?);
+            binary(*op, lhs, rhs).map_err(|message| bad(expr, message))?
         }
     })
 }
 
-fn binary(op: BinaryOp, lhs: f64, rhs: f64) -> Result<f64, QueryError> {
+fn binary(op: BinaryOp, lhs: f64, rhs: f64) -> Result<f64, &'static str> {
     Ok(match op {
         BinaryOp::Add => lhs + rhs,
         BinaryOp::Sub => lhs - rhs,
         BinaryOp::Mul => lhs * rhs,
-        BinaryOp::Div if rhs == 0.0 => return Err(bad("division by zero")),
+        BinaryOp::Div if rhs == 0.0 => return Err("division by zero"),
         BinaryOp::Div => lhs / rhs,
-        BinaryOp::Mod if rhs == 0.0 => return Err(bad("modulo by zero")),
+        BinaryOp::Mod if rhs == 0.0 => return Err("modulo by zero"),
         BinaryOp::Mod => lhs % rhs,
         _ => lhs.powf(rhs),
     })

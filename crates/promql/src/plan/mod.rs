@@ -8,6 +8,7 @@ mod build;
 mod duration;
 mod explain;
 mod invariant;
+mod order;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use headwater_model::{Labels, Matcher, TimeRange, Timestamp};
 use headwater_query::StepGrid;
 
 use crate::functions::FunctionId;
-use crate::syntax::ast::{AggregateOp, BinaryOp, Extension, Matching, ValueType};
+use crate::syntax::ast::{AggregateOp, BinaryOp, Extension, Matching};
 use crate::syntax::position::PosRange;
 
 pub(crate) use build::{Times, build};
@@ -25,7 +26,6 @@ pub(crate) use build::{Times, build};
 pub(crate) struct Plan {
     pub(crate) root: Root,
     pub(crate) selects: Vec<SelectPlan>,
-    pub(crate) kind: ValueType,
 }
 
 /// What a query answers.
@@ -59,6 +59,8 @@ pub(crate) struct SelectPlan {
     pub(crate) step: i64,
     /// Nothing but count and sum of histograms is wanted; resets are then found while reading.
     pub(crate) stats_only: bool,
+    /// Answers depend on the order of the series.
+    pub(crate) sorted: bool,
 }
 
 /// An operator.

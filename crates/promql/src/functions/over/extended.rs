@@ -13,7 +13,8 @@ use crate::syntax::ast::Extension;
 /// The first float and the first histogram to look at: the newest sample at or before the start of
 /// the range stands on the start, older ones do not count. `None` if no sample lies in the range.
 pub(super) fn anchors(window: &Window<'_>) -> Option<(usize, usize)> {
-    let upto_start = |times: &[Timestamp]| times.partition_point(|time| *time <= window.range_start);
+    let upto_start =
+        |times: &[Timestamp]| times.partition_point(|time| *time <= window.range_start);
     let (floats, hists) = (upto_start(window.times), upto_start(window.hist_times));
     if floats == window.times.len() && hists == window.hist_times.len() {
         return None;
@@ -21,7 +22,9 @@ pub(super) fn anchors(window: &Window<'_>) -> Option<(usize, usize)> {
     let float_anchor = floats.checked_sub(1).map(|at| window.times[at]);
     let hist_anchor = hists.checked_sub(1).map(|at| window.hist_times[at]);
     let anchor = float_anchor.max(hist_anchor);
-    let with = |count: usize, time: Option<Timestamp>| count - usize::from(time.is_some() && time == anchor);
+    let with = |count: usize, time: Option<Timestamp>| {
+        count - usize::from(time.is_some() && time == anchor)
+    };
     Some((with(floats, float_anchor), with(hists, hist_anchor)))
 }
 

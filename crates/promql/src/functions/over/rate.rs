@@ -293,7 +293,7 @@ fn histogram_difference(
     }
     if counter {
         let mut previous = first;
-        for at in 1..hists.len() {
+        for (at, hist) in hists.iter().enumerate().skip(1) {
             if reset_at(at, &previous) {
                 match change.add(&previous) {
                     Ok(combined) if combined.bounds_reconciled => {
@@ -303,7 +303,7 @@ fn histogram_difference(
                     Err(_) => return mixed(),
                 }
             }
-            previous = hists[at].clone();
+            previous = hist.clone();
         }
     } else if !is_gauge(0) || !is_gauge(last) {
         cx.note(Note::NativeNotGauge(window.metric()));
