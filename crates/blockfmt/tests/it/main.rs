@@ -4,3 +4,4 @@ mod blocks;
 mod corpora;
 mod head_chunks;
 mod log;
+mod peer;
