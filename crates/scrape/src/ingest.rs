@@ -8,6 +8,7 @@ use headwater_model::{Exemplar, Labels, LabelsBuilder, Metadata, Timestamp, stal
 use headwater_storage::{AppendError, Appender, FloatSample, SampleValue, SeriesRef};
 use parking_lot::RwLock;
 
+use crate::batch::{Batch, Note};
 use crate::cache::{Cache, Lookup};
 use crate::config::{JobConfig, ManagerOptions};
 use crate::error::ScrapeError;
@@ -18,8 +19,6 @@ use crate::nhcb::{Belongs, Gathered};
 use crate::resolution;
 use crate::target::Target;
 
-/// How many float samples are given to the store at once.
-const BATCH: usize = 512;
 /// How far in the future a time in a body may lie, in milliseconds.
 const MAX_AHEAD: i64 = 10 * 60 * 1000;
 
@@ -53,13 +52,10 @@ pub(crate) struct Ingest {
     /// Number of scrapes so far.
     number: u64,
     labels: LabelsBuilder,
-    floats: Vec<FloatSample>,
-    /// Beside `floats`.
-    notes: Vec<Note>,
+    batch: Batch,
     exemplars: Vec<Exemplar>,
     gathered: Gathered,
     counts: Counts,
-    refused: Refused,
     over_sample_limit: bool,
     over_bucket_limit: bool,
 }
@@ -81,23 +77,6 @@ enum LabelsOf<'a> {
     Ready(&'a Labels),
 }
 
-/// What becomes of a sample once it is accepted.
-#[derive(Debug, Clone, Copy)]
-struct Note {
-    slot: u32,
-    new: bool,
-    counts_for_staleness: bool,
-}
-
-/// How many samples were left out, by reason.
-#[derive(Debug, Clone, Copy, Default)]
-struct Refused {
-    out_of_order: u64,
-    out_of_bounds: u64,
-    duplicate: u64,
-    exemplars: u64,
-}
-
 impl Ingest {
     /// Appends a body's samples, and stale markers for series that it no longer has. The
     /// counts are true also when the scrape fails.
@@ -115,7 +94,8 @@ impl Ingest {
         let result = self
             .samples(body, format, scrape, appender)
             .and_then(|()| self.stale_markers(scrape, appender));
-        self.tell_refused(scrape);
+        self.batch.refused.tell(scrape);
+        self.counts.new_series = self.batch.new_series;
         if result.is_ok() {
             self.cache.end_well();
             scrape.metadata.write().expire(self.number);
@@ -127,9 +107,9 @@ impl Ingest {
         self.number += 1;
         self.cache.begin();
         self.counts = Counts::default();
-        self.refused = Refused::default();
-        self.floats.clear();
-        self.notes.clear();
+        self.batch.begin();
+        // A body that broke off may have left a histogram half told.
+        self.gathered = Gathered::default();
         self.over_sample_limit = false;
         self.over_bucket_limit = false;
     }
@@ -170,7 +150,7 @@ impl Ingest {
             }
         }
         self.end_histogram(scrape, appender)?;
-        self.flush(appender)?;
+        self.batch.flush(&mut self.cache, appender)?;
         if self.over_sample_limit {
             scrape.metrics.exceeded_sample_limit.inc();
             return Err(ScrapeError::SampleLimit);
@@ -285,7 +265,7 @@ impl Ingest {
             Lookup::Dropped => return Ok(None),
             Lookup::Series { again: true, .. } if own_time.is_none() => {
                 self.counts.kept += 1;
-                self.refused.duplicate += 1;
+                self.batch.refused.duplicate += 1;
                 return Ok(None);
             }
             Lookup::Series {
@@ -301,7 +281,7 @@ impl Ingest {
             return Ok(None);
         }
         if own_time.is_some() && time > scrape.time.saturating_add(MAX_AHEAD) {
-            self.refused.out_of_bounds += 1;
+            self.batch.refused.out_of_bounds += 1;
             return Ok(None);
         }
         let counts_for_staleness = own_time.is_none() || scrape.job.track_timestamps_staleness;
@@ -316,15 +296,12 @@ impl Ingest {
             .unwrap_or(0);
         match sample.value {
             Value::Float(value) if start == 0 => {
-                self.floats.push(FloatSample {
+                let sample = FloatSample {
                     series: reference,
                     time,
                     value,
-                });
-                self.notes.push(note);
-                if self.floats.len() == BATCH {
-                    self.flush(appender)?;
-                }
+                };
+                self.batch.push(sample, note, &mut self.cache, appender)?;
             }
             value => self.single(value, time, start, note, reference, scrape, appender)?,
         }
@@ -384,8 +361,6 @@ impl Ingest {
         scrape: &Scrape<'_>,
         appender: &mut dyn Appender,
     ) -> Result<(), ScrapeError> {
-        // The series may have floats in the batch, which come first.
-        self.flush(appender)?;
         let limits = &scrape.job.limits;
         let fitted = match value {
             Value::Float(_) => Ok((None, None)),
@@ -409,68 +384,15 @@ impl Ingest {
                 SampleValue::FloatHistogram(float.as_ref().unwrap_or(histogram))
             }
         };
-        let mut result = appender.append(reference, time, start, value);
-        if matches!(result, Err(AppendError::UnknownSeries)) {
-            let renewed = self.renew(note.slot, appender)?;
-            result = appender.append(renewed, time, start, value);
-        }
-        self.note(note, result)
-    }
-
-    /// Gives the batch to the store.
-    fn flush(&mut self, appender: &mut dyn Appender) -> Result<(), ScrapeError> {
-        if self.floats.is_empty() {
-            return Ok(());
-        }
-        let mut refused: Vec<(usize, AppendError)> = Vec::new();
-        appender.append_floats(&self.floats, &mut |at, error| refused.push((at, error)));
-        let floats = std::mem::take(&mut self.floats);
-        let notes = std::mem::take(&mut self.notes);
-        let mut refused = refused.into_iter().peekable();
-        for (at, note) in notes.iter().enumerate() {
-            let result = match refused.next_if(|(refused_at, _)| *refused_at == at) {
-                None => Ok(()),
-                Some((_, AppendError::UnknownSeries)) => {
-                    let renewed = self.renew(note.slot, appender)?;
-                    appender.append_float(renewed, floats[at].time, floats[at].value)
-                }
-                Some((_, error)) => Err(error),
-            };
-            self.note(*note, result)?;
-        }
-        // The memory is used again.
-        (self.floats, self.notes) = (floats, notes);
-        self.floats.clear();
-        self.notes.clear();
-        Ok(())
-    }
-
-    /// The store has forgotten a series, as it does with those that got no samples for long.
-    #[cold]
-    fn renew(&mut self, slot: u32, appender: &mut dyn Appender) -> Result<SeriesRef, ScrapeError> {
-        let reference = appender.series(self.cache.labels(slot))?;
-        self.cache.set_reference(slot, reference);
-        Ok(reference)
-    }
-
-    /// What an append means for the scrape: single samples may be refused, others fail it.
-    #[inline]
-    fn note(&mut self, note: Note, result: Result<(), AppendError>) -> Result<(), ScrapeError> {
-        match result {
-            Ok(()) => {
-                if note.counts_for_staleness {
-                    self.cache.mark_alive(note.slot);
-                }
-                self.counts.new_series += usize::from(note.new);
-            }
-            Err(AppendError::OutOfOrder { .. } | AppendError::TooOld { .. }) => {
-                self.refused.out_of_order += 1
-            }
-            Err(AppendError::OutOfBounds { .. }) => self.refused.out_of_bounds += 1,
-            Err(AppendError::DuplicateTimestamp) => self.refused.duplicate += 1,
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
+        self.batch.append(
+            reference,
+            time,
+            start,
+            value,
+            note,
+            &mut self.cache,
+            appender,
+        )
     }
 
     /// Appends `self.exemplars`; those without a time get that of their sample.
@@ -485,7 +407,7 @@ impl Ingest {
         for exemplar in &mut self.exemplars {
             exemplar.time.get_or_insert(time);
             match appender.exemplar(reference, exemplar) {
-                Err(AppendError::ExemplarOutOfOrder) => self.refused.exemplars += 1,
+                Err(AppendError::ExemplarOutOfOrder) => self.batch.refused.exemplars += 1,
                 Err(AppendError::Store(error)) => return Err(error.into()),
                 // An exemplar is an extra: one that is too long, or known already, is no failure.
                 Ok(()) | Err(_) => {}
@@ -522,48 +444,6 @@ impl Ingest {
     /// The settings have changed: what was known about bytes may not hold any more.
     pub(crate) fn settings_changed(&mut self) {
         self.cache.forget_bytes();
-    }
-
-    fn tell_refused(&self, scrape: &Scrape<'_>) {
-        let Refused {
-            out_of_order,
-            out_of_bounds,
-            duplicate,
-            exemplars,
-        } = self.refused;
-        let metrics = scrape.metrics;
-        for (count, counter, what) in [
-            (
-                out_of_order,
-                &metrics.out_of_order,
-                "Error on ingesting out-of-order samples",
-            ),
-            (
-                duplicate,
-                &metrics.duplicate,
-                "Error on ingesting samples with different value but same timestamp",
-            ),
-            (
-                out_of_bounds,
-                &metrics.out_of_bounds,
-                "Error on ingesting samples that are too old or are too far into the future",
-            ),
-            (
-                exemplars,
-                &metrics.exemplar_out_of_order,
-                "Error on ingesting out-of-order exemplars",
-            ),
-        ] {
-            if count > 0 {
-                counter.inc_by(count);
-                tracing::warn!(
-                    scrape_pool = scrape.job.job_name,
-                    target = scrape.target.url(),
-                    num_dropped = count,
-                    "{what}"
-                );
-            }
-        }
     }
 }
 

@@ -4,9 +4,10 @@
 //!
 //! `config` is what jobs ask for; `target` makes targets of discovered labels; `manager` and
 //! `pool` decide which loops run; `worker` is one loop: `schedule` says when, `fetch` gets the
-//! body, `ingest` turns it into samples with the help of `cache`, `labels`, `resolution` and `nhcb`,
+//! body, `ingest` turns it into samples with the help of `cache`, `batch`, `labels`, `resolution` and `nhcb`,
 //! `report` and `failure_log` tell how it went. `bodies` is the same without loops. `metadata` and `status` are for the API.
 
+mod batch;
 mod bodies;
 mod cache;
 mod config;
