@@ -72,7 +72,7 @@ fn a_data_directory_has_one_owner() {
     let first = Server::prometheus(folder.path(), &[]);
     let (status, output) = refused(&flags(folder.path(), free_port()), folder.path());
     assert_ne!(status, 0, "{output}");
-    assert!(output.contains("lock"), "{output}");
+    assert!(output.contains("in use by another process"), "{output}");
     assert_eq!(
         api::get(&format!("{}/-/ready", first.url)).unwrap().status,
         200,

@@ -3,6 +3,7 @@
 mod crash;
 mod disk;
 mod exactness;
+mod flags;
 mod garbage;
 mod life;
 mod peers;

@@ -39,6 +39,12 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
     let config = source.load().map_err(Failure::of_user)?;
     let (api_settings, engine_options) = (api_settings(&flags)?, engine_options(&flags, &config)?);
     let store_options = store::options(&flags, &config)?;
+    for feature in flags.unknown_features() {
+        tracing::warn!(
+            feature,
+            "unknown or unsupported option for --enable-feature"
+        );
+    }
     let process = Arc::new(Process::new(
         flags.all(),
         flags.features(),
@@ -79,9 +85,13 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
     let db = open_store(flags.text("storage.tsdb.path"), store_options.clone()).await?;
     registry.register(StoreMetrics(db.clone()));
 
+    let mut discovery_settings = ManagerSettings::default();
+    discovery_settings.longest_wait = flags
+        .duration("scrape.discovery-reload-interval")
+        .map_err(Failure::of_user)?;
     let (discovery, driver) = Discovery::new(
         "scrape",
-        &ManagerSettings::default(),
+        &discovery_settings,
         &DiscoveryMetrics::new(&registry),
     );
     let scrape = ScrapeManager::builder(Arc::new(db.clone()))
@@ -172,7 +182,7 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
         tokio::select! { () = serve_wishes => {}, () = stop.wait() => {} }
         Ok(())
     }));
-    if flags.on("config.auto-reload") {
+    if flags.on("config.auto-reload") || flags.has_feature("auto-reload-config") {
         let every = flags
             .duration("config.auto-reload-interval")
             .map_err(Failure::of_user)?;
@@ -308,8 +318,7 @@ fn engine_options(
     flags: &Flags,
     config: &headwater_config::Config,
 ) -> Result<EngineOptions, Failure> {
-    let features = flags.features();
-    let on = |name: &str| features.iter().any(|feature| feature == name);
+    let on = |name: &str| flags.has_feature(name);
     let mut parse = ParseOptions::stable();
     parse.experimental_functions = on("promql-experimental-functions");
     parse.extended_ranges = on("promql-extended-range-selectors");
@@ -334,8 +343,7 @@ fn engine_options(
 }
 
 fn scrape_options(flags: &Flags, config: &headwater_config::Config) -> ManagerOptions {
-    let features = flags.features();
-    let on = |name: &str| features.iter().any(|feature| feature == name);
+    let on = |name: &str| flags.has_feature(name);
     let mut options = ManagerOptions::default();
     options.offset_seed = offset_seed(&hostname(), &crate::jobs::external_labels(config));
     options.append_metadata = on("metadata-wal-records");

@@ -231,7 +231,7 @@ const FLAGS: &[Flag] = &[
         "storage.tsdb.no-lockfile",
         Switch,
         "false",
-        Works,
+        Missing,
         "Do not lock the data folder.",
     ),
     flag(
@@ -462,14 +462,14 @@ const FLAGS: &[Flag] = &[
         "scrape.adjust-timestamps",
         Switch,
         "true",
-        Works,
+        Missing,
         "Snap scrape times to the schedule.",
     ),
     flag(
         "scrape.timestamp-tolerance",
         Value,
         "2ms",
-        Works,
+        Missing,
         "How far a scrape time may be moved.",
     ),
     flag(
@@ -516,6 +516,30 @@ const FLAGS: &[Flag] = &[
         "debug, info, warn or error.",
     ),
     flag("log.format", Value, "logfmt", Works, "logfmt or json."),
+];
+
+/// What `--enable-feature` switches on here.
+const FEATURES: &[&str] = &[
+    "auto-reload-config",
+    "exemplar-storage",
+    "metadata-wal-records",
+    "promql-binop-fill-modifiers",
+    "promql-delayed-name-removal",
+    "promql-experimental-functions",
+    "promql-extended-range-selectors",
+    "promql-per-step-stats",
+    "st-storage",
+    "type-and-unit-labels",
+    "use-start-timestamps",
+];
+
+/// Features that are always on by now.
+const NO_LONGER_FEATURES: &[&str] = &[
+    "native-histograms",
+    "ooo-native-histograms",
+    "promql-duration-expr",
+    "promql-at-modifier",
+    "promql-negative-offset",
 ];
 
 /// The command line, read.
@@ -624,6 +648,19 @@ impl Flags {
             .map(|name| name.trim().to_owned())
             .filter(|name| !name.is_empty())
             .collect()
+    }
+
+    /// Whether a feature is switched on.
+    pub(crate) fn has_feature(&self, name: &str) -> bool {
+        self.features().iter().any(|feature| feature == name)
+    }
+
+    /// Features that are switched on and not known here.
+    pub(crate) fn unknown_features(&self) -> Vec<String> {
+        let unknown = |name: &String| {
+            !FEATURES.contains(&name.as_str()) && !NO_LONGER_FEATURES.contains(&name.as_str())
+        };
+        self.features().into_iter().filter(unknown).collect()
     }
 
     /// Every flag with its value, as `/api/v1/status/flags` shows them.

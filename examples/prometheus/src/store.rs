@@ -53,10 +53,7 @@ fn compression(flags: &Flags) -> Result<Compression, Failure> {
 
 /// Exemplars are kept only if the feature is on.
 fn set_exemplars(options: &mut Options, flags: &Flags, config: &Config) {
-    let on = flags
-        .features()
-        .iter()
-        .any(|feature| feature == "exemplar-storage");
+    let on = flags.has_feature("exemplar-storage");
     let most = config
         .storage
         .exemplars
