@@ -65,8 +65,13 @@ proptest! {
 
     #[test]
     fn reading_never_panics(text in prop_oneof![nearly_settings(), any::<String>(), "[-a-z:&*\\[\\]{}!<|> \n]{0,200}"]) {
-        if let Err(error) = Config::parse(&text, Path::new("/nowhere"), &Options::default()) {
-            prop_assert!(!error.to_string().is_empty());
+        match Config::parse(&text, Path::new("/nowhere"), &Options::default()) {
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+            Ok(config) => {
+                let printed = config.to_yaml().unwrap();
+                let again = Config::parse(&printed, Path::new("/nowhere"), &Options::default());
+                prop_assert_eq!(again.unwrap().to_yaml().unwrap(), printed);
+            }
         }
         if let Err(errors) = RuleFile::parse(&text, &RuleChecks::default()) {
             prop_assert!(!errors.is_empty());
