@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use headwater_model::{ResetHint, Timestamp, is_stale_nan};
 
-use super::fit::{self, Common, Side};
-use super::kind::{Kind, Owned};
-use super::layout::{self, Layout};
+use super::fit::{self, Chunk, Common, Fit, Side};
+use super::kind::{Bucket, Kind, Numbers, Owned};
+use super::layout::{self, Layout, LayoutRef};
 use super::read::{Reader, State};
 use super::track::{Signed, Track, Xored};
 use super::{HEADER, reset_bits};
@@ -130,32 +130,20 @@ impl<K: Kind> Appender<K> {
             self.append_stale(time, histogram, start)?;
             return Ok(());
         }
-        let layout = K::layout(histogram);
-        let numbers = K::numbers(histogram);
-        for (spans, buckets) in [
-            (&layout.positive, numbers.positive.len()),
-            (&layout.negative, numbers.negative.len()),
-        ] {
-            assert_eq!(
-                layout::buckets(spans),
-                buckets as u64,
-                "spans and buckets of a histogram disagree"
-            );
-        }
-        let owned = Owned {
-            count: numbers.count,
-            zero_count: numbers.zero_count,
-            sum: numbers.sum,
-            positive: numbers.positive.to_vec(),
-            negative: numbers.negative.to_vec(),
-        };
-        if self.count == 0 {
+        let (layout, numbers) = (K::layout(histogram), K::numbers(histogram));
+        check_buckets(&layout, &numbers);
+        let Some(state) = &self.state else {
             self.begin(K::hint(histogram));
-            self.write(time, layout, owned, start);
+            self.write_first(time, layout.to_owned(), numbers, start);
             return Ok(());
+        };
+        match self
+            .chunk(state)
+            .fit(K::hint(histogram), &layout, &numbers)?
+        {
+            Fit::AsItIs => self.write_next(time, numbers, start),
+            Fit::Common(sides) => self.append_fitted(time, layout, numbers, start, sides),
         }
-        let common = self.fit(histogram, &layout)?;
-        self.append_fitted(time, layout, owned, start, common);
         Ok(())
     }
 
@@ -164,18 +152,25 @@ impl<K: Kind> Appender<K> {
     pub fn cut_before(&self, histogram: &K::Histogram) -> Cut {
         match K::hint(histogram) {
             hint @ (ResetHint::Gauge | ResetHint::Reset) => Cut { reset: hint },
-            _ if self.count == 0 => Cut {
-                reset: ResetHint::Unknown,
-            },
-            _ if is_stale_nan(K::numbers(histogram).sum) => Cut {
-                reset: ResetHint::NotReset,
-            },
-            _ => match self.fit(histogram, &K::layout(histogram)) {
-                Ok(_) => Cut {
-                    reset: ResetHint::NotReset,
-                },
-                Err(cut) => cut,
-            },
+            hint => {
+                let Some(state) = &self.state else {
+                    return Cut {
+                        reset: ResetHint::Unknown,
+                    };
+                };
+                let numbers = K::numbers(histogram);
+                if is_stale_nan(numbers.sum) {
+                    return Cut {
+                        reset: ResetHint::NotReset,
+                    };
+                }
+                match self.chunk(state).fit(hint, &K::layout(histogram), &numbers) {
+                    Ok(_) => Cut {
+                        reset: ResetHint::NotReset,
+                    },
+                    Err(cut) => cut,
+                }
+            }
         }
     }
 
@@ -265,119 +260,50 @@ impl<K: Kind> Appender<K> {
                 reset: ResetHint::Reset,
             });
         }
-        let sum = K::numbers(histogram).sum;
-        let none = Owned {
-            count: Default::default(),
-            zero_count: Default::default(),
-            sum,
-            positive: Vec::new(),
-            negative: Vec::new(),
-        };
-        self.write(time, Layout::default(), none, start);
+        let none = Owned::<K>::stale(K::numbers(histogram).sum);
+        if self.count == 0 {
+            self.write_first(time, Layout::default(), none.borrow(), start);
+        } else {
+            self.write_next(time, none.borrow(), start);
+        }
         Ok(())
     }
 
-    /// The buckets that chunk and histogram need in common, per side.
-    fn fit(&self, histogram: &K::Histogram, layout: &Layout) -> Result<[Common; 2], Cut> {
-        let Some(state) = &self.state else {
-            return Err(Cut {
-                reset: ResetHint::Unknown,
-            });
-        };
-        let cut = |reset| Err(Cut { reset });
-        let gauge = K::hint(histogram) == ResetHint::Gauge;
-        if gauge != (self.reset == ResetHint::Gauge) {
-            return cut(if gauge {
-                ResetHint::Gauge
-            } else {
-                ResetHint::Unknown
-            });
+    /// The chunk as far as fitting is concerned.
+    fn chunk<'a>(&'a self, state: &'a State<K>) -> Chunk<'a, K> {
+        Chunk {
+            reset: self.reset,
+            layout: &self.layout,
+            state,
+            full: usize::from(self.count) == Self::MAX_SAMPLES,
         }
-        if K::hint(histogram) == ResetHint::Reset {
-            return cut(ResetHint::Reset);
-        }
-        let unknown = if gauge {
-            ResetHint::Gauge
-        } else {
-            ResetHint::Unknown
-        };
-        let reset = if gauge {
-            ResetHint::Gauge
-        } else {
-            ResetHint::Reset
-        };
-        if is_stale_nan(state.sum.number()) {
-            return cut(unknown);
-        }
-        let numbers = K::numbers(histogram);
-        if !gauge && numbers.count < state.count.number() {
-            return cut(ResetHint::Reset);
-        }
-        if layout.schema != self.layout.schema
-            || layout.zero_threshold != self.layout.zero_threshold
-        {
-            return cut(unknown);
-        }
-        if layout.custom_values != self.layout.custom_values {
-            return cut(reset);
-        }
-        if !gauge && numbers.zero_count < state.zero_count.number() {
-            return cut(ResetHint::Reset);
-        }
-        let positive = State::<K>::buckets(&state.positive);
-        let negative = State::<K>::buckets(&state.negative);
-        let sides = [
-            (
-                side(&self.layout.positive, &positive),
-                side(&layout.positive, numbers.positive),
-            ),
-            (
-                side(&self.layout.negative, &negative),
-                side(&layout.negative, numbers.negative),
-            ),
-        ];
-        let [positive, negative] =
-            sides.map(|(chunk, sample)| fit::common::<K>(chunk, sample, !gauge));
-        let (Some(positive), Some(negative)) = (positive, negative) else {
-            return cut(ResetHint::Reset);
-        };
-        if usize::from(self.count) == Self::MAX_SAMPLES {
-            return cut(if gauge {
-                ResetHint::Gauge
-            } else {
-                ResetHint::NotReset
-            });
-        }
-        Ok([positive, negative])
     }
 
     fn append_fitted(
         &mut self,
         time: Timestamp,
-        mut layout: Layout,
-        mut numbers: Owned<K>,
+        layout: LayoutRef<'_>,
+        numbers: Numbers<'_, K>,
         start: Timestamp,
         [positive, negative]: [Common; 2],
     ) {
-        if positive.sample_changes {
-            numbers.positive = fit::spread(
-                side::<K>(&layout.positive, &numbers.positive),
-                &positive.spans,
-            );
+        let spread = |common: &Common, spans, buckets: &[Bucket<K>]| {
+            if common.sample_changes {
+                return fit::spread(Side::<K> { spans, buckets }, &common.spans);
+            }
+            buckets.to_vec()
+        };
+        let owned = Owned::<K> {
+            count: numbers.count,
+            zero_count: numbers.zero_count,
+            sum: numbers.sum,
+            positive: spread(&positive, layout.positive, numbers.positive),
+            negative: spread(&negative, layout.negative, numbers.negative),
+        };
+        if positive.chunk_changes || negative.chunk_changes {
+            self.widen(&layout.with_spans(positive.spans, negative.spans));
         }
-        if negative.sample_changes {
-            numbers.negative = fit::spread(
-                side::<K>(&layout.negative, &numbers.negative),
-                &negative.spans,
-            );
-        }
-        let widens = positive.chunk_changes || negative.chunk_changes;
-        layout.positive = positive.spans;
-        layout.negative = negative.spans;
-        if widens {
-            self.widen(&layout);
-        }
-        self.write(time, layout, numbers, start);
+        self.write_next(time, owned.borrow(), start);
     }
 
     /// Writes the chunk anew with more buckets.
@@ -400,31 +326,48 @@ impl<K: Kind> Appender<K> {
                     to,
                 )
             };
-            let numbers = Owned {
+            let numbers = Owned::<K> {
                 count: state.count.number(),
                 zero_count: state.zero_count.number(),
                 sum: state.sum.number(),
                 positive: spread(&self.layout.positive, &state.positive, &layout.positive),
                 negative: spread(&self.layout.negative, &state.negative, &layout.negative),
             };
-            wide.write(time, layout.clone(), numbers, start);
+            if wide.count == 0 {
+                wide.write_first(time, layout.clone(), numbers.borrow(), start);
+            } else {
+                wide.write_next(time, numbers.borrow(), start);
+            }
         }
         *self = wide;
     }
 
-    /// Writes a sample that fits; the first one decides on the layout.
-    fn write(&mut self, time: Timestamp, layout: Layout, numbers: Owned<K>, start: Timestamp) {
+    /// Writes the first sample, which decides on the layout.
+    fn write_first(
+        &mut self,
+        time: Timestamp,
+        layout: Layout,
+        numbers: Numbers<'_, K>,
+        start: Timestamp,
+    ) {
+        layout.write(&mut self.bits);
+        self.layout = layout;
+        self.state = Some(State::write_first(&mut self.bits, time, &numbers));
+        self.end_sample((0, time), start);
+    }
+
+    /// Writes a sample that fits.
+    fn write_next(&mut self, time: Timestamp, numbers: Numbers<'_, K>, start: Timestamp) {
         let before = self.last_time();
-        match &mut self.state {
-            Some(state) => write_next(&mut self.bits, state, time, &numbers),
-            empty => {
-                layout.write(&mut self.bits);
-                self.layout = layout;
-                *empty = Some(write_first(&mut self.bits, time, &numbers));
-            }
+        if let Some(state) = &mut self.state {
+            state.write_next(&mut self.bits, time, &numbers);
         }
+        self.end_sample((before, time), start);
+    }
+
+    fn end_sample(&mut self, times: (Timestamp, Timestamp), start: Timestamp) {
         if let Some(starts) = &mut self.starts {
-            starts.write(&mut self.bits, self.count, (before, time), start);
+            starts.write(&mut self.bits, self.count, times, start);
         }
         self.count += 1;
         self.write_header();
@@ -441,51 +384,57 @@ impl<K: Kind> Appender<K> {
     }
 }
 
-fn side<'a, K: Kind>(
-    spans: &'a [headwater_model::Span],
-    buckets: &'a [<K::Bucket as Track>::Number],
-) -> Side<'a, K> {
-    Side { spans, buckets }
-}
-
-fn write_first<K: Kind>(out: &mut BitWriter, time: Timestamp, numbers: &Owned<K>) -> State<K> {
-    State {
-        time: Signed::write_first(out, time),
-        count: K::Count::write_first(out, numbers.count),
-        zero_count: K::Count::write_first(out, numbers.zero_count),
-        sum: Xored::write_first(out, numbers.sum),
-        positive: numbers
-            .positive
-            .iter()
-            .map(|&bucket| K::Bucket::write_first(out, bucket))
-            .collect(),
-        negative: numbers
-            .negative
-            .iter()
-            .map(|&bucket| K::Bucket::write_first(out, bucket))
-            .collect(),
+/// A chunk whose buckets are not as many as its spans say could not be read again.
+fn check_buckets<K: Kind>(layout: &LayoutRef<'_>, numbers: &Numbers<'_, K>) {
+    for (spans, buckets) in [
+        (layout.positive, numbers.positive.len()),
+        (layout.negative, numbers.negative.len()),
+    ] {
+        assert_eq!(
+            layout::buckets(spans),
+            buckets as u64,
+            "spans and buckets of a histogram disagree"
+        );
     }
 }
 
-fn write_next<K: Kind>(
-    out: &mut BitWriter,
-    state: &mut State<K>,
-    time: Timestamp,
-    numbers: &Owned<K>,
-) {
-    state.time.write_next(out, time);
-    if is_stale_nan(numbers.sum) {
-        state.count.write_stale(out);
-        state.zero_count.write_stale(out);
-        return state.sum.write_next(out, numbers.sum);
+impl<K: Kind> State<K> {
+    fn write_first(out: &mut BitWriter, time: Timestamp, numbers: &Numbers<'_, K>) -> Self {
+        let time = Signed::write_first(out, time);
+        let count = K::Count::write_first(out, numbers.count);
+        let zero_count = K::Count::write_first(out, numbers.zero_count);
+        let sum = Xored::write_first(out, numbers.sum);
+        let mut side = |buckets: &[Bucket<K>]| {
+            let write = |&bucket| K::Bucket::write_first(out, bucket);
+            buckets.iter().map(write).collect()
+        };
+        let positive = side(numbers.positive);
+        let negative = side(numbers.negative);
+        Self {
+            time,
+            count,
+            zero_count,
+            sum,
+            positive,
+            negative,
+        }
     }
-    state.count.write_next(out, numbers.count);
-    state.zero_count.write_next(out, numbers.zero_count);
-    state.sum.write_next(out, numbers.sum);
-    for (track, &bucket) in state.positive.iter_mut().zip(&numbers.positive) {
-        track.write_next(out, bucket);
-    }
-    for (track, &bucket) in state.negative.iter_mut().zip(&numbers.negative) {
-        track.write_next(out, bucket);
+
+    fn write_next(&mut self, out: &mut BitWriter, time: Timestamp, numbers: &Numbers<'_, K>) {
+        self.time.write_next(out, time);
+        if is_stale_nan(numbers.sum) {
+            self.count.write_stale(out);
+            self.zero_count.write_stale(out);
+            return self.sum.write_next(out, numbers.sum);
+        }
+        self.count.write_next(out, numbers.count);
+        self.zero_count.write_next(out, numbers.zero_count);
+        self.sum.write_next(out, numbers.sum);
+        for (track, &bucket) in self.positive.iter_mut().zip(numbers.positive) {
+            track.write_next(out, bucket);
+        }
+        for (track, &bucket) in self.negative.iter_mut().zip(numbers.negative) {
+            track.write_next(out, bucket);
+        }
     }
 }

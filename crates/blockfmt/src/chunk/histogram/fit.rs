@@ -1,9 +1,132 @@
 //! Whether a histogram fits the buckets of a chunk, and what to do if it does not.
 
-use headwater_model::Span;
 use headwater_model::histogram::spans_indexes;
+use headwater_model::{ResetHint, Span, is_stale_nan};
 
-use super::kind::{Bucket, Kind};
+use super::append::Cut;
+use super::kind::{Bucket, Kind, Numbers};
+use super::layout::{Layout, LayoutRef};
+use super::read::State;
+use super::track::Track;
+
+/// A chunk that a histogram may fit.
+pub(super) struct Chunk<'a, K: Kind> {
+    /// What its header says.
+    pub(super) reset: ResetHint,
+    pub(super) layout: &'a Layout,
+    /// Its last sample.
+    pub(super) state: &'a State<K>,
+    /// Whether its header cannot count another sample.
+    pub(super) full: bool,
+}
+
+/// How a histogram fits.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fit {
+    /// It has the buckets of the chunk.
+    AsItIs,
+    /// Chunk, histogram or both need further buckets: positive, negative.
+    Common([Common; 2]),
+}
+
+impl<K: Kind> Chunk<'_, K> {
+    /// Whether a histogram that is no stale marker can share the chunk, and how.
+    pub(super) fn fit(
+        &self,
+        hint: ResetHint,
+        layout: &LayoutRef<'_>,
+        numbers: &Numbers<'_, K>,
+    ) -> Result<Fit, Cut> {
+        let gauge = hint == ResetHint::Gauge;
+        // What the next chunk says if counts have become less, and if that cannot be told.
+        let (reset, unknown, same) = if gauge {
+            (ResetHint::Gauge, ResetHint::Gauge, ResetHint::Gauge)
+        } else {
+            (ResetHint::Reset, ResetHint::Unknown, ResetHint::NotReset)
+        };
+        let cut = |reset| Err(Cut { reset });
+        if gauge != (self.reset == ResetHint::Gauge) {
+            return cut(unknown);
+        }
+        if hint == ResetHint::Reset {
+            return cut(reset);
+        }
+        if is_stale_nan(self.state.sum.number()) {
+            return cut(unknown);
+        }
+        if !gauge && numbers.count < self.state.count.number() {
+            return cut(reset);
+        }
+        if layout.schema != self.layout.schema
+            || layout.zero_threshold != self.layout.zero_threshold
+        {
+            return cut(unknown);
+        }
+        if *layout.custom_values != self.layout.custom_values {
+            return cut(reset);
+        }
+        if !gauge && numbers.zero_count < self.state.zero_count.number() {
+            return cut(reset);
+        }
+        match self.fit_buckets(layout, numbers, !gauge) {
+            None => cut(reset),
+            Some(_) if self.full => cut(same),
+            Some(fit) => Ok(fit),
+        }
+    }
+
+    /// `None` if a bucket of a counter has gone or shrunk.
+    fn fit_buckets(
+        &self,
+        layout: &LayoutRef<'_>,
+        numbers: &Numbers<'_, K>,
+        counter: bool,
+    ) -> Option<Fit> {
+        if self.layout.positive == layout.positive && self.layout.negative == layout.negative {
+            let shrinks = |tracks: &[K::Bucket], buckets| counter && shrinks::<K>(tracks, buckets);
+            let less = shrinks(&self.state.positive, numbers.positive)
+                || shrinks(&self.state.negative, numbers.negative);
+            return (!less).then_some(Fit::AsItIs);
+        }
+        let side = |spans, tracks: &[K::Bucket], new_spans, new_buckets| {
+            let old = Side::<K> {
+                spans,
+                buckets: &State::<K>::buckets(tracks),
+            };
+            common(
+                old,
+                Side {
+                    spans: new_spans,
+                    buckets: new_buckets,
+                },
+                counter,
+            )
+        };
+        let positive = side(
+            &self.layout.positive,
+            &self.state.positive,
+            layout.positive,
+            numbers.positive,
+        )?;
+        let negative = side(
+            &self.layout.negative,
+            &self.state.negative,
+            layout.negative,
+            numbers.negative,
+        )?;
+        Some(Fit::Common([positive, negative]))
+    }
+}
+
+/// Whether any of the buckets, which lie in the same places, has become less.
+fn shrinks<K: Kind>(tracks: &[K::Bucket], buckets: &[Bucket<K>]) -> bool {
+    let (mut before, mut now) = (Bucket::<K>::default(), Bucket::<K>::default());
+    tracks.iter().zip(buckets).any(|(track, &bucket)| {
+        before = K::absolute(before, track.number());
+        now = K::absolute(now, bucket);
+        before > now
+    })
+}
 
 /// The spans that a chunk and the next sample need to have in common.
 #[derive(Debug, PartialEq)]

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use headwater_model::{FloatHistogram, Histogram, HistogramColumn, ResetHint, Timestamp};
 
-use super::layout::Layout;
+use super::layout::{Layout, LayoutRef};
 use super::track::{Signed, Track, Unsigned, Xored};
 use crate::chunk::Encoding;
 
@@ -36,7 +36,7 @@ pub trait Kind: Copy + Debug + Default + sealed::Sealed {
     #[doc(hidden)]
     fn hint(histogram: &Self::Histogram) -> ResetHint;
     #[doc(hidden)]
-    fn layout(histogram: &Self::Histogram) -> Layout;
+    fn layout(histogram: &Self::Histogram) -> LayoutRef<'_>;
     #[doc(hidden)]
     fn numbers(histogram: &Self::Histogram) -> Numbers<'_, Self>;
     #[doc(hidden)]
@@ -69,6 +69,29 @@ pub struct Owned<K: Kind> {
     pub(super) negative: Vec<Bucket<K>>,
 }
 
+impl<K: Kind> Owned<K> {
+    /// The numbers of a stale marker with this sum.
+    pub(super) fn stale(sum: f64) -> Self {
+        Self {
+            count: Default::default(),
+            zero_count: Default::default(),
+            sum,
+            positive: Vec::new(),
+            negative: Vec::new(),
+        }
+    }
+
+    pub(super) fn borrow(&self) -> Numbers<'_, K> {
+        Numbers {
+            count: self.count,
+            zero_count: self.zero_count,
+            sum: self.sum,
+            positive: &self.positive,
+            negative: &self.negative,
+        }
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Integer {}
@@ -95,13 +118,13 @@ impl Kind for Integer {
         histogram.reset_hint
     }
 
-    fn layout(histogram: &Histogram) -> Layout {
-        Layout {
+    fn layout(histogram: &Histogram) -> LayoutRef<'_> {
+        LayoutRef {
             schema: histogram.schema,
             zero_threshold: histogram.zero_threshold,
-            positive: histogram.positive_spans.clone(),
-            negative: histogram.negative_spans.clone(),
-            custom_values: histogram.custom_values.clone(),
+            positive: &histogram.positive_spans,
+            negative: &histogram.negative_spans,
+            custom_values: &histogram.custom_values,
         }
     }
 
@@ -156,13 +179,13 @@ impl Kind for Float {
         histogram.reset_hint
     }
 
-    fn layout(histogram: &FloatHistogram) -> Layout {
-        Layout {
+    fn layout(histogram: &FloatHistogram) -> LayoutRef<'_> {
+        LayoutRef {
             schema: histogram.schema,
             zero_threshold: histogram.zero_threshold,
-            positive: histogram.positive_spans.clone(),
-            negative: histogram.negative_spans.clone(),
-            custom_values: histogram.custom_values.clone(),
+            positive: &histogram.positive_spans,
+            negative: &histogram.negative_spans,
+            custom_values: &histogram.custom_values,
         }
     }
 

@@ -30,6 +30,33 @@ pub struct Layout {
     pub(super) custom_values: Arc<[f64]>,
 }
 
+/// The layout of a histogram, borrowed from it.
+#[derive(Clone, Copy, Debug)]
+pub struct LayoutRef<'a> {
+    pub(super) schema: i32,
+    pub(super) zero_threshold: f64,
+    pub(super) positive: &'a [Span],
+    pub(super) negative: &'a [Span],
+    pub(super) custom_values: &'a Arc<[f64]>,
+}
+
+impl LayoutRef<'_> {
+    /// The same with other spans.
+    pub(super) fn with_spans(self, positive: Vec<Span>, negative: Vec<Span>) -> Layout {
+        Layout {
+            schema: self.schema,
+            zero_threshold: self.zero_threshold,
+            positive,
+            negative,
+            custom_values: self.custom_values.clone(),
+        }
+    }
+
+    pub(super) fn to_owned(self) -> Layout {
+        self.with_spans(self.positive.to_vec(), self.negative.to_vec())
+    }
+}
+
 /// Buckets that `spans` describe.
 pub(super) fn buckets(spans: &[Span]) -> u64 {
     spans.iter().map(|span| u64::from(span.length)).sum()

@@ -95,13 +95,7 @@ impl<K: Kind> State<K> {
     pub(super) fn histogram(&self, hint: ResetHint, layout: &Layout) -> K::Histogram {
         let sum = self.sum.number();
         if is_stale_nan(sum) {
-            let none = Owned {
-                count: Default::default(),
-                zero_count: Default::default(),
-                sum,
-                positive: Vec::new(),
-                negative: Vec::new(),
-            };
+            let none = Owned::stale(sum);
             return K::build(ResetHint::Unknown, &Layout::default(), none);
         }
         let numbers = Owned {
