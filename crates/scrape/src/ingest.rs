@@ -123,7 +123,8 @@ impl Ingest {
     ) -> Result<(), ScrapeError> {
         let options = Options::default()
             .with_native_histograms(scrape.target.native_histograms)
-            .with_classic_beside_native(scrape.target.classic_beside_native);
+            .with_classic_beside_native(scrape.target.classic_beside_native)
+            .with_created_as_start(scrape.options.append_start_timestamps);
         let mut parser = Parser::new(body, format, options)?;
         while let Some(event) = parser.next_event()? {
             match event {

@@ -1,5 +1,6 @@
 //! Reading bodies: one [`Parser`] for all formats.
 
+mod created;
 mod error;
 mod event;
 mod labels;
@@ -15,7 +16,7 @@ pub use event::{Event, Sample, Value};
 
 use crate::format::Format;
 
-/// What to make of native histograms, which only protobuf carries.
+/// What a reader wants to know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
@@ -23,6 +24,9 @@ pub struct Options {
     pub native_histograms: bool,
     /// Report classic buckets also where there is a native histogram.
     pub classic_beside_native: bool,
+    /// Report `_created` lines of OpenMetrics as the start of the samples they belong to, instead
+    /// of as samples. (Protobuf has a field for it, which is always reported.)
+    pub created_as_start: bool,
 }
 
 impl Options {
@@ -37,6 +41,13 @@ impl Options {
     #[must_use]
     pub fn with_classic_beside_native(mut self, yes: bool) -> Self {
         self.classic_beside_native = yes;
+        self
+    }
+
+    /// Sets [`Options::created_as_start`].
+    #[must_use]
+    pub fn with_created_as_start(mut self, yes: bool) -> Self {
+        self.created_as_start = yes;
         self
     }
 }
@@ -93,9 +104,10 @@ impl<'b> Parser<'b> {
     pub fn new(body: &'b [u8], format: Format, options: Options) -> Result<Self, ParseError> {
         Ok(Self(match format {
             Format::Text => Inner::Text(text::TextParser::new(utf8(body)?)),
-            Format::OpenMetrics => {
-                Inner::OpenMetrics(openmetrics::OpenMetricsParser::new(utf8(body)?))
-            }
+            Format::OpenMetrics => Inner::OpenMetrics(openmetrics::OpenMetricsParser::new(
+                utf8(body)?,
+                options.created_as_start,
+            )),
             Format::Protobuf => {
                 Inner::Protobuf(Box::new(protobuf::ProtobufParser::new(body, options)))
             }

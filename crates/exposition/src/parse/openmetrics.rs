@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use headwater_model::{MetricType, Timestamp};
 
+use super::created::Created;
 use super::error::{Fault, ParseError};
 use super::event::{Event, RawExemplar, Sample, Source, Value};
 use super::scan::{Scanner, unescape};
@@ -19,6 +20,8 @@ pub(crate) struct OpenMetricsParser<'b> {
     family: Family<'b>,
     unit: Cow<'b, str>,
     ended: bool,
+    /// Only where `_created` lines are wanted as start timestamps.
+    created: Option<Created>,
 }
 
 /// What a line was, in terms that outlive the borrow of the parser.
@@ -31,16 +34,18 @@ enum Line {
         value: f64,
         time: Option<Timestamp>,
         exemplar: Option<RawExemplar>,
+        start: Option<Timestamp>,
     },
 }
 
 impl<'b> OpenMetricsParser<'b> {
-    pub(crate) fn new(body: &'b str) -> Self {
+    pub(crate) fn new(body: &'b str, created_as_start: bool) -> Self {
         Self {
             scanner: Scanner::new(body),
             family: Family::default(),
             unit: Cow::default(),
             ended: false,
+            created: created_as_start.then(Created::default),
         }
     }
 
@@ -67,11 +72,12 @@ impl<'b> OpenMetricsParser<'b> {
                 value,
                 time,
                 exemplar,
+                start: began,
             } => Event::Sample(Sample {
                 series: &body.as_bytes()[start..end],
                 value: Value::Float(value),
                 time,
-                start: None,
+                start: began,
                 family,
                 metric_type,
                 source: Source::Text {
@@ -83,7 +89,26 @@ impl<'b> OpenMetricsParser<'b> {
         }))
     }
 
+    /// The next line that says something to the caller.
     fn line(&mut self) -> Result<Option<Line>, Fault> {
+        loop {
+            let Some(mut line) = self.any_line()? else {
+                return Ok(None);
+            };
+            let Some(created) = &mut self.created else {
+                return Ok(Some(line));
+            };
+            let Line::Sample { series, start, .. } = &mut line else {
+                return Ok(Some(line));
+            };
+            if let Some(began) = created.start_of(&self.scanner, series.0, &self.family.name)? {
+                *start = began;
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    fn any_line(&mut self) -> Result<Option<Line>, Fault> {
         if self.ended {
             return Ok(None);
         }
@@ -136,6 +161,9 @@ impl<'b> OpenMetricsParser<'b> {
             }
             "TYPE" => {
                 self.family.metric_type = metric_type(text, at)?;
+                if let Some(created) = &mut self.created {
+                    created.read_ahead(&self.scanner, &self.family.name, self.family.metric_type);
+                }
                 Ok(Some(Line::Type))
             }
             _ => {
@@ -181,6 +209,7 @@ impl<'b> OpenMetricsParser<'b> {
             value,
             time,
             exemplar,
+            start: None,
         })
     }
 

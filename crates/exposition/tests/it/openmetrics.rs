@@ -1,8 +1,8 @@
 //! OpenMetrics.
 
-use headwater_exposition::Format;
+use headwater_exposition::{Format, Options};
 
-use crate::{refuses, says};
+use crate::{MapOwned, events, refuses, says};
 
 const OPENMETRICS: Format = Format::OpenMetrics;
 
@@ -77,4 +77,25 @@ fn mistakes_are_placed() {
     ] {
         refuses(body, OPENMETRICS, message);
     }
+}
+
+#[test]
+fn created_lines_can_be_starts() {
+    let body = "# TYPE a counter\n# HELP a Help.\na_total{l=\"x\"} 1\na_created{l=\"x\"} 1.5\na_total{l=\"y\"} 2\n\
+                # TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\nh_created 2\n\
+                # TYPE g gauge\ng_created 3\n# EOF\n";
+    let options = Options::default().with_created_as_start(true);
+    let expected = [
+        "type a counter",
+        "help a \"Help.\"",
+        r#"{__name__="a_total", l="x"} 1 since 1500"#,
+        r#"{__name__="a_total", l="y"} 2"#,
+        "type h histogram",
+        r#"{__name__="h_bucket", le="1.0"} 1 since 2000"#,
+        r#"{__name__="h_count"} 1 since 2000"#,
+        "type g gauge",
+        r#"{__name__="g_created"} 3"#,
+    ];
+    let read = events(body.as_bytes(), OPENMETRICS, options);
+    assert_eq!(read.as_deref(), Ok(expected.map_owned().as_slice()));
 }
