@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headwater_query::{
-    Answer, Budget, CancelToken, EvalRequest, Evaluate, InstantSample, Limits, Point, QueryError,
-    QueryErrorKind, RangeSeries, StepGrid, Value, is_present,
+    Answer, Budget, CancelToken, CpuPool, EvalRequest, Evaluate, InstantSample, Limits, Point,
+    QueryError, QueryErrorKind, RangeSeries, StepGrid, Value, is_present,
 };
 use headwater_storage::{
     BoxFuture, Direction, LineNeed, LogCursor, LogHints, LogRequest, NanoRange, SelectLogs,
@@ -196,13 +196,13 @@ pub struct LogStats {
 
 /// Evaluates queries over a store.
 ///
-/// Opening streams is asynchronous; the work itself is not and runs where the
-/// future is polled. A server hands it to its [`CpuPool`](headwater_query::CpuPool).
+/// Opening streams is asynchronous; the work itself is not, and runs on a
+/// [`CpuPool`], or where the future is polled if the engine has none.
 #[derive(Clone)]
 pub struct Engine {
     store: Arc<dyn SelectLogs>,
     limits: EngineLimits,
-    threads: usize,
+    pool: Option<Arc<CpuPool>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -214,20 +214,31 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine over a store, on one thread.
+    /// An engine over a store, without threads of its own.
     pub fn new(store: Arc<dyn SelectLogs>, limits: EngineLimits) -> Self {
         Self {
             store,
             limits,
-            threads: 1,
+            pool: None,
         }
     }
 
-    /// Divides the streams of a query over so many threads.
+    /// Works on the threads of a pool, where a query takes as many as are idle.
     #[must_use]
-    pub fn with_threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
+    pub fn with_pool(mut self, pool: Arc<CpuPool>) -> Self {
+        self.pool = Some(pool);
         self
+    }
+
+    /// Does the work of a query: on the pool, or here if there is none.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        match &self.pool {
+            Some(pool) => pool.run(work).await,
+            None => work(),
+        }
     }
 
     /// Parses and evaluates.
@@ -237,10 +248,10 @@ impl Engine {
     pub async fn query(&self, query: LogQuery) -> Result<LogAnswer, QueryError> {
         let started = Instant::now();
         let expr = crate::parse(&query.text)?;
-        let scan = Scan::new(query.cancel.clone(), self.threads);
+        let scan = Arc::new(Scan::new(query.cancel.clone(), self.pool.clone()));
         let value = match &expr {
             Expr::Log(log) => LogValue::Streams(self.streams(log, &query, &scan).await?),
-            expr => LogValue::Metric(self.metric(expr, &query, &scan).await?),
+            _ => LogValue::Metric(self.metric(&expr, &query, &scan).await?),
         };
         let (mut stats, warnings) = scan.finish();
         stats.time = started.elapsed();
@@ -282,7 +293,7 @@ impl Engine {
         &self,
         log: &LogExpr,
         query: &LogQuery,
-        scan: &Scan,
+        scan: &Arc<Scan>,
     ) -> Result<Vec<Stream>, QueryError> {
         if query.is_instant() && query.start == query.end {
             return bad(
@@ -298,7 +309,7 @@ impl Engine {
                  ({limit} > {most})"
             ));
         }
-        let pipeline = Pipeline::new(&log.stages, Wanted::All)?;
+        let pipeline = Arc::new(Pipeline::new(&log.stages, Wanted::All)?);
         let limit = if query.limit == 0 { most } else { query.limit };
         // Thinning needs to see lines that it then drops.
         let kept = if query.interval > 0 { 0 } else { limit };
@@ -310,33 +321,31 @@ impl Engine {
         request.hints.needles = pipeline.needles().to_vec();
         request.hints.limit = if pipeline.is_empty() { kept } else { 0 };
         let cursor = self.store.select_logs(request).await?;
-        let budget = self.budget();
-        let collector = || -> Result<Collector<'_>, QueryError> {
-            let hold = budget.hold(0, 0, "log query")?;
-            Ok(Collector::new(
-                &pipeline,
-                query.direction,
-                kept,
-                query.categorize,
-                hold,
-            ))
-        };
-        let parts = scan.split(cursor);
-        let read = |part: Box<dyn LogCursor>| collector()?.read(part, scan);
-        let mut all = scan.run(parts, read)?.into_iter();
-        let mut whole = match all.next() {
-            Some(first) => first,
-            None => collector()?,
-        };
-        all.for_each(|part| whole.merge(part));
-        Ok(whole.finish(query.interval, limit))
+        let (scan, budget) = (scan.clone(), self.budget());
+        let (direction, categorize, interval) = (query.direction, query.categorize, query.interval);
+        self.work(move || {
+            let parts = scan.split(cursor);
+            let inner = scan.clone();
+            let read = move |part: Box<dyn LogCursor>| {
+                let hold = budget.hold(0, 0, "log query")?;
+                let pipeline = pipeline.clone();
+                Collector::new(pipeline, direction, kept, categorize, hold).read(part, &inner)
+            };
+            let mut all = scan.run(parts, read)?.into_iter();
+            let Some(mut whole) = all.next() else {
+                return Ok(Vec::new());
+            };
+            all.for_each(|part| whole.merge(part));
+            Ok(whole.finish(interval, limit))
+        })
+        .await
     }
 
     async fn metric(
         &self,
         expr: &Expr,
         query: &LogQuery,
-        scan: &Scan,
+        scan: &Arc<Scan>,
     ) -> Result<Value, QueryError> {
         let grid = self.grid(query)?;
         let mut prepared = Vec::new();
@@ -354,10 +363,13 @@ impl Engine {
                 cursor: Some(cursor),
             });
         }
-        let budget = self.budget();
-        let max_series = self.limits.max_series;
-        let value = metric::evaluate(expr, &grid, prepared, &budget, max_series, scan)?;
-        Ok(answer(value, &grid, query.is_instant()))
+        let (budget, max_series) = (self.budget(), self.limits.max_series);
+        let (expr, scan, instant) = (expr.clone(), scan.clone(), query.is_instant());
+        self.work(move || {
+            let value = metric::evaluate(&expr, &grid, prepared, &budget, max_series, &scan)?;
+            Ok(answer(value, &grid, instant))
+        })
+        .await
     }
 
     fn grid(&self, query: &LogQuery) -> Result<StepGrid, QueryError> {

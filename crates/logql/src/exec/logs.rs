@@ -1,6 +1,7 @@
 //! Log queries: the lines that pass, up to a limit.
 
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use headwater_model::Labels;
 use headwater_query::{Hold, QueryError};
@@ -76,8 +77,8 @@ impl Ord for Found {
 }
 
 /// Gathers the first lines of an answer.
-pub(crate) struct Collector<'p> {
-    pipeline: &'p Pipeline,
+pub(crate) struct Collector {
+    pipeline: Arc<Pipeline>,
     direction: Direction,
     /// How many lines to keep; all if 0.
     limit: usize,
@@ -87,9 +88,9 @@ pub(crate) struct Collector<'p> {
     hold: Hold,
 }
 
-impl<'p> Collector<'p> {
+impl Collector {
     pub(crate) fn new(
-        pipeline: &'p Pipeline,
+        pipeline: Arc<Pipeline>,
         direction: Direction,
         limit: usize,
         categorize: bool,
@@ -158,7 +159,8 @@ impl<'p> Collector<'p> {
         let mut bytes = 0;
         let start = *number;
         *number += block.len();
-        for at in super::candidates(self.pipeline, block) {
+        let pipeline = self.pipeline.clone();
+        for at in super::candidates(&pipeline, block) {
             let time = block.times()[at];
             let rank = self.rank(time);
             if self.bar().is_some_and(|bar| (rank, stream) >= bar) {
@@ -168,7 +170,7 @@ impl<'p> Collector<'p> {
             let line = block.line(at);
             bytes += line.len() as u64;
             self.record.start_line(time, block.metadata(at));
-            if self.pipeline.run(line, &mut self.record) {
+            if pipeline.run(line, &mut self.record) {
                 scan.kept(1);
                 self.keep(line, rank, stream, start + at)?;
             }

@@ -80,7 +80,7 @@ struct Evaluator<'a> {
     prepared: std::vec::IntoIter<Prepared>,
     budget: &'a Budget,
     max_series: usize,
-    scan: &'a Scan,
+    scan: &'a Arc<Scan>,
 }
 
 /// Evaluates a query whose range aggregations are ready, in their order.
@@ -90,7 +90,7 @@ pub(crate) fn evaluate(
     prepared: Vec<Prepared>,
     budget: &Budget,
     max_series: usize,
-    scan: &Scan,
+    scan: &Arc<Scan>,
 ) -> Result<Evaluated, QueryError> {
     let mut evaluator = Evaluator {
         grid,
@@ -139,13 +139,13 @@ impl Evaluator<'_> {
         let missing = || QueryError::new(QueryErrorKind::Internal, "a range was not prepared");
         let mut prepared = self.prepared.next().ok_or_else(missing)?;
         let cursor = prepared.cursor.take().ok_or_else(missing)?;
-        let (plan, scan) = (&*prepared.plan, self.scan);
-        let read = |part: Box<dyn LogCursor>| {
-            let hold = self.budget.hold(0, 0, "range aggregation")?;
-            Gather::new(plan, hold).read(part, scan)
+        let parts = self.scan.split(cursor);
+        let (plan, scan, budget) = (prepared.plan, self.scan.clone(), self.budget.clone());
+        let read = move |part: Box<dyn LogCursor>| {
+            let hold = budget.hold(0, 0, "range aggregation")?;
+            Gather::new(plan.clone(), hold).read(part, &scan)
         };
-        let parts = scan.split(cursor);
-        let mut parts = scan.run(parts, read)?.into_iter();
+        let mut parts = self.scan.run(parts, read)?.into_iter();
         let mut whole = parts.next().ok_or_else(missing)?;
         parts.for_each(|part| whole.merge(part));
         Ok(whole.finish())

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use headwater_model::Labels;
 use headwater_query::{ABSENT, Hold, QueryError, QueryErrorKind};
@@ -131,8 +132,8 @@ enum Gathered {
 }
 
 /// The series of one part of the streams.
-pub(crate) struct Gather<'p> {
-    plan: &'p Plan,
+pub(crate) struct Gather {
+    plan: Arc<Plan>,
     index: HashMap<Box<str>, usize>,
     series: Vec<(Labels, Gathered)>,
     key: String,
@@ -141,8 +142,8 @@ pub(crate) struct Gather<'p> {
     hold: Hold,
 }
 
-impl<'p> Gather<'p> {
-    pub(crate) fn new(plan: &'p Plan, hold: Hold) -> Self {
+impl Gather {
+    pub(crate) fn new(plan: Arc<Plan>, hold: Hold) -> Self {
         Self {
             plan,
             index: HashMap::new(),
@@ -174,7 +175,7 @@ impl<'p> Gather<'p> {
         // The series of the metadata set of the entry before, if its labels
         // were those of the stream and the set only.
         let mut plain: Option<(u32, usize)> = None;
-        let plan = self.plan;
+        let plan = self.plan.clone();
         let mut bytes = 0u64;
         for at in super::candidates(&plan.pipeline, block) {
             let time = block.times()[at];
@@ -360,7 +361,7 @@ impl<'p> Gather<'p> {
 
     /// The values at every step.
     pub(crate) fn finish(self) -> Vec<Row> {
-        let plan = self.plan;
+        let plan = &*self.plan;
         if plan.op == RangeOp::Absent {
             return absent(plan, self.series);
         }

@@ -1,19 +1,21 @@
 //! What all threads of a query share: whether to go on, and what it has cost.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use headwater_query::{CancelToken, QueryError, QueryErrorKind};
+use headwater_query::{CancelToken, CpuPool, QueryError};
 use headwater_storage::{LogCosts, LogCursor};
 
 use super::engine::LogStats;
+
+/// Parts of the streams for each thread.
+const PARTS_PER_THREAD: usize = 4;
 
 /// The common state of one query.
 #[derive(Debug)]
 pub(crate) struct Scan {
     cancel: CancelToken,
-    threads: usize,
+    pool: Option<Arc<CpuPool>>,
     lines: AtomicU64,
     bytes: AtomicU64,
     kept: AtomicU64,
@@ -21,10 +23,10 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    pub(crate) fn new(cancel: CancelToken, threads: usize) -> Self {
+    pub(crate) fn new(cancel: CancelToken, pool: Option<Arc<CpuPool>>) -> Self {
         Self {
             cancel,
-            threads,
+            pool,
             lines: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             kept: AtomicU64::new(0),
@@ -57,51 +59,37 @@ impl Scan {
         self.rest().1.extend(warnings);
     }
 
-    pub(crate) fn finish(self) -> (LogStats, Vec<String>) {
-        let (storage, warnings) = self
-            .rest
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// The costs and warnings so far.
+    pub(crate) fn finish(&self) -> (LogStats, Vec<String>) {
+        let (storage, warnings) = self.rest().clone();
         let stats = LogStats {
-            lines: self.lines.into_inner(),
-            bytes: self.bytes.into_inner(),
-            kept: self.kept.into_inner(),
+            lines: self.lines.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            kept: self.kept.load(Ordering::Relaxed),
             storage,
             ..LogStats::default()
         };
         (stats, warnings)
     }
 
-    /// Divides the streams over the threads.
+    /// Divides the streams over the threads, finer than there are threads,
+    /// because streams differ in size.
     pub(crate) fn split(&self, cursor: Box<dyn LogCursor>) -> Vec<Box<dyn LogCursor>> {
-        match self.threads {
-            1 => vec![cursor],
-            threads => cursor.split(threads),
+        match &self.pool {
+            Some(pool) if pool.threads() > 1 => cursor.split(pool.threads() * PARTS_PER_THREAD),
+            _ => vec![cursor],
         }
     }
 
-    /// Works on all parts, each on its own thread; the first error wins.
-    pub(crate) fn run<P: Send, T: Send>(
+    /// Works on all parts, on as many threads as are idle; the first error wins.
+    pub(crate) fn run<P: Send + 'static, T: Send + 'static>(
         &self,
         parts: Vec<P>,
-        work: impl Fn(P) -> Result<T, QueryError> + Sync,
+        work: impl Fn(P) -> Result<T, QueryError> + Send + Sync + 'static,
     ) -> Result<Vec<T>, QueryError> {
-        if parts.len() <= 1 {
-            return parts.into_iter().map(work).collect();
+        match &self.pool {
+            Some(pool) => pool.run_parts(parts, work).into_iter().collect(),
+            None => parts.into_iter().map(work).collect(),
         }
-        let work = &work;
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = parts
-                .into_iter()
-                .map(|part| scope.spawn(move || work(part)))
-                .collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, Result<T, QueryError>>| {
-                thread.join().unwrap_or_else(|_| {
-                    let message = "a part of the query panicked";
-                    Err(QueryError::new(QueryErrorKind::Internal, message))
-                })
-            };
-            threads.into_iter().map(join).collect()
-        })
     }
 }
