@@ -83,12 +83,7 @@ impl Applier {
 
     #[cfg(feature = "otlp")]
     fn set_tracing(&self, config: &Config) -> Result<(), String> {
-        let settings = config.tracing.as_ref().map(|tracing| {
-            let mut settings =
-                headwater_service::TraceSettings::new(&tracing.endpoint, "prometheus");
-            settings.sampling_fraction = tracing.sampling_fraction;
-            settings
-        });
+        let settings = config.tracing.as_ref().map(trace_settings).transpose()?;
         tokio::task::block_in_place(|| self.logging.set_tracing(settings.as_ref()))
             .map_err(|error| error.to_string())
     }
@@ -102,6 +97,40 @@ impl Applier {
     fn set_tracing(&self, _: &Config) -> Result<(), String> {
         Ok(())
     }
+}
+
+/// The section `tracing` as the exporter takes it.
+#[cfg(feature = "otlp")]
+fn trace_settings(
+    tracing: &headwater_config::TracingConfig,
+) -> Result<headwater_service::TraceSettings, String> {
+    let tls = &tracing.tls_config;
+    if tracing.client_type == headwater_config::TracingClient::Http {
+        return Err("tracing: client_type http is not supported, use grpc".into());
+    }
+    if tls.insecure_skip_verify {
+        return Err("tracing: insecure_skip_verify is not supported, name the CA instead".into());
+    }
+    let pem = |text: &str, file: &str| match (text, file) {
+        ("", "") => Ok(None),
+        ("", file) => std::fs::read_to_string(file)
+            .map(Some)
+            .map_err(|error| format!("tracing: cannot read {file}: {error}")),
+        (text, _) => Ok(Some(text.to_owned())),
+    };
+    let mut settings = headwater_service::TraceSettings::new(&tracing.endpoint, "prometheus");
+    settings.sampling_fraction = tracing.sampling_fraction;
+    settings.insecure = tracing.insecure;
+    settings.gzip = tracing.compression.is_some();
+    settings.headers.clone_from(&tracing.headers);
+    if !tracing.timeout.is_zero() {
+        settings.timeout = tracing.timeout.to_std();
+    }
+    settings.tls.ca = pem(&tls.ca, &tls.ca_file)?;
+    settings.tls.identity =
+        pem(&tls.cert, &tls.cert_file)?.zip(pem(tls.key.reveal(), &tls.key_file)?);
+    settings.tls.server_name = Some(tls.server_name.clone()).filter(|name| !name.is_empty());
+    Ok(settings)
 }
 
 /// Asks for a reload whenever a file of the settings has changed.
