@@ -133,6 +133,14 @@ pub struct BitWriter {
 }
 
 impl BitWriter {
+    /// An empty writer with room for `bytes` bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            buffer: vec![0; bytes + SLACK].into(),
+            position: 0,
+        }
+    }
+
     /// A writer that goes on behind the first `bits` bits of `bytes`.
     pub(crate) fn resume(bytes: &[u8], bits: usize) -> Self {
         let mut buffer = vec![0; bytes.len() + SLACK];

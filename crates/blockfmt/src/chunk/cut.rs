@@ -15,6 +15,9 @@ pub const HISTOGRAM_CHUNK_BYTES: usize = 1024;
 /// Samples that a histogram chunk has before its size counts.
 pub const HISTOGRAMS_PER_CHUNK_MIN: usize = 10;
 
+/// Room for the first chunk of a series.
+const FIRST_CHUNK_BYTES: usize = 256;
+
 /// What may be written beside what every Prometheus since 2.55 reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,11 +98,12 @@ enum Growing {
 }
 
 impl Growing {
-    fn new_floats(options: EncodeOptions) -> Self {
+    /// A chunk of floats behind one of `bytes` bytes: those of one series are alike in size.
+    fn new_floats(options: EncodeOptions, bytes: usize) -> Self {
         if options.xor2 {
-            Self::Xor2(Box::default())
+            Self::Xor2(Box::new(Xor2Appender::with_capacity(bytes)))
         } else {
-            Self::Xor(XorAppender::new())
+            Self::Xor(XorAppender::with_capacity(bytes))
         }
     }
 
@@ -132,7 +136,11 @@ impl Chunks {
         {
             return;
         }
-        let mut next = Growing::new_floats(self.options);
+        let before = self
+            .done
+            .last()
+            .map_or(FIRST_CHUNK_BYTES, |chunk| chunk.data.len());
+        let mut next = Growing::new_floats(self.options, before);
         next.append_float(time, value, start);
         self.begin(time, next);
     }

@@ -56,7 +56,16 @@ impl Xor2Appender {
 
     /// An empty chunk.
     pub fn new() -> Self {
-        let mut bits = BitWriter::default();
+        Self::begin(BitWriter::default())
+    }
+
+    /// An empty chunk with room for `bytes` bytes: for a writer of many chunks at once, which
+    /// would otherwise let every one of them grow in steps.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self::begin(BitWriter::with_capacity(bytes))
+    }
+
+    fn begin(mut bits: BitWriter) -> Self {
         bits.write_short(0, HEADER as u32 * 8);
         Self {
             bits,
