@@ -58,19 +58,21 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
     let address = own_address(&listener);
     let scheme = if listener.is_tls() { "https" } else { "http" };
     let prefix = api_settings.route_prefix.clone();
-    let host_router = match &mut source {
-        Source::File(_) => Router::new(),
-        Source::BuiltIn {
-            own_address,
-            prefix: path,
-            scheme: word,
-        } => {
-            *own_address = address.to_string();
-            (*path, *word) = (prefix.clone(), scheme);
-            host_routes(&prefix)
+    // The built-in settings name the server's own address, which is known only now.
+    let (config, host_router) = match source {
+        Source::File(_) => (config, Router::new()),
+        Source::BuiltIn { .. } => {
+            source = Source::BuiltIn {
+                own_address: address.to_string(),
+                prefix: prefix.clone(),
+                scheme,
+            };
+            (
+                source.load().map_err(Failure::of_user)?,
+                host_routes(&prefix),
+            )
         }
     };
-    let config = source.load().map_err(Failure::of_user)?;
     let mut parts = Parts::new(process.clone());
     parts.settings = api_settings;
     parts.registry = registry.clone();
