@@ -146,7 +146,10 @@ impl Db {
         let worker = self.inner.worker.lock().take();
         drop(worker);
         let _order = self.inner.head.order.lock();
-        self.inner.log.wal.close().map_err(error::log)
+        let log = &self.inner.log;
+        log.sync()
+            .and_then(|()| log.wal.close())
+            .map_err(error::log)
     }
 
     /// A picture of the store.

@@ -506,7 +506,7 @@ impl<'h> Batch<'h> {
 }
 
 /// How many series ahead memory is asked for.
-const SLOT_AHEAD: usize = 16;
+const SLOT_AHEAD: usize = 24;
 const CHUNK_AHEAD: usize = 8;
 
 /// Locks the series of each entry, gives up the batch's claim and acts.

@@ -1,6 +1,7 @@
 //! A range of the head becomes a block.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use headwater_blockfmt::meta::Compaction;
@@ -16,9 +17,13 @@ use crate::read::Loaded;
 
 use super::late_blocks::Taken;
 
-/// Writes what the head has in `range`, late samples included; `None` if that
-/// is nothing. Says which late samples the block has now.
-pub(super) fn write(inner: &Inner, range: TimeRange) -> Result<(Option<BlockMeta>, Vec<Taken>)> {
+/// Writes what the head has in `range`, late samples included, to a block in
+/// `root`; `None` if that is nothing. Says which late samples the block has now.
+pub(super) fn write(
+    inner: &Inner,
+    root: &Path,
+    range: TimeRange,
+) -> Result<(Option<BlockMeta>, Vec<Taken>)> {
     let view = View::new(&inner.head, range);
     let series = series_in(inner, &view, range);
     let symbols: BTreeSet<&str> = series
@@ -28,7 +33,7 @@ pub(super) fn write(inner: &Inner, range: TimeRange) -> Result<(Option<BlockMeta
         .collect();
     let meta = new_meta(inner, range);
     let files = Arc::clone(&inner.env.files);
-    let mut writer = BlockWriter::create(files, &inner.dir, meta, symbols)?;
+    let mut writer = BlockWriter::create(files, root, meta, symbols)?;
     let mut taken = Vec::new();
     for (labels, slot) in &series {
         let seen = view.see(*slot);

@@ -12,7 +12,7 @@ use headwater_storage::{ErrorKind, Result, merge_columns};
 use super::plan::{Candidate, plan, ranges};
 use crate::block::write::BlockWriter;
 use crate::block::{Block, Stones, ulid};
-use crate::db::Inner;
+use crate::db::{Db, Inner};
 use crate::read::{Loaded, TimeSpan};
 
 impl Inner {
@@ -49,6 +49,30 @@ impl Inner {
         tracing::info!(blocks = old.len(), into = ?names, "blocks merged");
         self.serve(&names, &old)?;
         Ok(true)
+    }
+}
+
+impl Db {
+    /// Writes blocks anew that have deleted samples, so that these are gone
+    /// from disk as well; says how many blocks that were.
+    ///
+    /// # Errors
+    /// Files could not be read or written; what was done before stays done.
+    pub fn clean_tombstones(&self) -> Result<usize> {
+        let inner = &*self.inner;
+        let _maintenance = inner.maintenance.lock();
+        let mut cleaned = 0;
+        for block in inner.blocks.all().iter() {
+            if block.stones().is_empty() {
+                continue;
+            }
+            let old = [Arc::clone(block)];
+            let new = merge(inner, &old)?;
+            let names: Vec<String> = new.iter().map(|meta| meta.ulid.clone()).collect();
+            inner.serve(&names, &old)?;
+            cleaned += 1;
+        }
+        Ok(cleaned)
     }
 }
 

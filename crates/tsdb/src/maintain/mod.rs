@@ -4,7 +4,8 @@
 //! `head_block` writes a range of the head, `late_blocks` what came late,
 //! `checkpoint` shortens the log,
 //! `plan` decides what to merge and `merge` does it, `retention` decides what
-//! to remove.
+//! to remove. `snapshot` copies a store and `merge` also takes out what was
+//! deleted.
 
 mod checkpoint;
 mod head_block;
@@ -12,6 +13,7 @@ mod late_blocks;
 mod merge;
 mod plan;
 mod retention;
+mod snapshot;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -120,7 +122,7 @@ impl Inner {
             let _order = self.head.order.lock();
             self.head.times.raise_min_valid(end);
         }
-        let (meta, late) = head_block::write(self, range)?;
+        let (meta, late) = head_block::write(self, &self.dir, range)?;
         if let Some(meta) = meta {
             self.serve(std::slice::from_ref(&meta.ulid), &[])?;
             tracing::info!(ulid = %meta.ulid, from = range.start, to = end, "block made");

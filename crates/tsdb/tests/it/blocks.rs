@@ -395,3 +395,43 @@ fn chunks_in_files_are_as_good_as_the_log() {
     let db = builder("data", env).open().unwrap();
     assert_eq!(dump(&db), before);
 }
+
+#[test]
+fn a_snapshot_is_a_store_of_its_own() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 7 * 60);
+    db.maintain().unwrap();
+    let before = dump(&db);
+    let copy = Path::new("data/snapshots/one");
+    db.snapshot(copy, true).unwrap();
+    assert!(db.snapshot(copy, true).is_err(), "it exists already");
+    let blocks_only = Path::new("data/snapshots/two");
+    db.snapshot(blocks_only, false).unwrap();
+    fill(&db, 7 * 60, 7 * 60 + 5);
+    let open = |dir: &Path| builder(dir, env.clone()).open().unwrap();
+    assert_eq!(dump(&open(copy)), before);
+    let last = dump(&open(blocks_only))
+        .values()
+        .map(|s| s[s.len() - 1].0)
+        .max();
+    assert_eq!(last, Some(4 * HOUR - MINUTE));
+}
+
+#[test]
+fn cleaning_takes_deleted_samples_off_the_disk() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 7 * 60);
+    db.maintain().unwrap();
+    assert_eq!(db.clean_tombstones().unwrap(), 0);
+    let all = vec![Matcher::equal("__name__", "steady")];
+    block_on(db.delete(all, TimeRange::new(0, 2 * HOUR - 1))).unwrap();
+    let (before, bytes) = (dump(&db), db.stats().unwrap().block_bytes);
+    assert_eq!(db.clean_tombstones().unwrap(), 1);
+    assert_eq!(dump(&db), before);
+    let less = db.stats().unwrap().block_bytes;
+    assert!(less < bytes, "{less} of {bytes}");
+    drop(db);
+    assert_eq!(dump(&builder("data", env).open().unwrap()), before);
+}
