@@ -7,6 +7,7 @@ pub mod inputs;
 pub mod outputs;
 pub mod splitters;
 mod template;
+mod text;
 
 use crate::plugin::Registry;
 
@@ -42,12 +43,15 @@ pub fn registry() -> Registry {
         .splitter::<splitters::TokenSplitter>()
         .planned(&PLANNED);
     #[cfg(feature = "http")]
-    registry.output::<outputs::MetricsOutput>();
+    registry
+        .input::<inputs::HttpListenInput>()
+        .output::<outputs::HttpOutput>()
+        .output::<outputs::MetricsOutput>();
     registry
 }
 
 /// Plugins of heka that do not exist here yet.
-const PLANNED: [&str; 32] = [
+const PLANNED: [&str; 31] = [
     "AMQPInput",
     "AMQPOutput",
     "DashboardOutput",
@@ -79,5 +83,4 @@ const PLANNED: [&str; 32] = [
     "CloudwatchOutput",
     "S3SplitFileInput",
     "S3OffsetInput",
-    "HttpOutput",
 ];

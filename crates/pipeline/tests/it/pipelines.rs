@@ -235,3 +235,48 @@ fn an_acknowledging_chain_confirms_what_is_written() {
     receiver.stop();
     assert_eq!(lines(&out), 2000);
 }
+
+#[cfg(feature = "http")]
+mod http {
+    use super::*;
+
+    fn post(port: u64, key: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port as u16)).unwrap();
+        let request = format!(
+            "POST /in?tag=a%20b HTTP/1.1\r\nHost: test\r\nX-API-KEY: {key}\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn requests_pass_from_one_daemon_to_the_next() {
+        let base = tempfile::tempdir().unwrap();
+        let listen = "[web]\ntype = 'HttpListenInput'\naddress = '127.0.0.1:0'\n";
+        let out = "[out]\ntype = 'FileOutput'\nmessage_matcher = 'TRUE'\npath = '%/out.log'\n\
+                   encoder = 'RstEncoder'\nflush_interval = 5\n[RstEncoder]\n";
+        let out = out.replace('%', &base.path().display().to_string());
+        let mut last = start(base.path(), &format!("{listen}{out}"));
+        let port = stat(&last, "web", "Port");
+        let first_base = tempfile::tempdir().unwrap();
+        let config = format!(
+            "{listen}auth_type = 'API'\napi_key = 'secret'\n\
+             [next]\ntype = 'HttpOutput'\naddress = 'http://127.0.0.1:{port}/hop'\n\
+             message_matcher = \"Fields[tag] == 'a b'\"\nencoder = 'PayloadEncoder'\n[PayloadEncoder]\n"
+        );
+        let mut first = start(first_base.path(), &config);
+        let port = stat(&first, "web", "Port");
+        assert!(post(port, "secret", "hello there").starts_with("HTTP/1.1 200"));
+        // The answer came when the last file was written.
+        let written = fs::read_to_string(base.path().join("out.log")).unwrap();
+        assert!(written.contains(":Payload: hello there\n"), "{written}");
+        assert!(written.contains("name:\"Path\" type:string value:\"/hop\""), "{written}");
+        assert!(post(port, "guess", "x").starts_with("HTTP/1.1 401"));
+        first.stop();
+        last.stop();
+    }
+}

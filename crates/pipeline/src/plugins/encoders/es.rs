@@ -10,7 +10,7 @@ use crate::message::{FieldView, Value};
 use crate::plugin::{BuildContext, BuildError, Encoder, Plugin, now_nanos};
 use crate::timefmt::StrfTime;
 
-use super::text::{base64, float};
+use crate::plugins::text::{base64, float};
 
 /// Headers in the order in which they are written by default.
 const HEADERS: [&str; 9] = [

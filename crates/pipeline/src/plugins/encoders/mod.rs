@@ -4,7 +4,6 @@ mod es;
 mod payload;
 mod protobuf;
 mod rst;
-mod text;
 
 pub use es::{ESJsonEncoder, ESJsonEncoderSettings, ESLogstashV0Encoder, ESLogstashV0EncoderSettings};
 pub use payload::{PayloadEncoder, PayloadEncoderSettings};

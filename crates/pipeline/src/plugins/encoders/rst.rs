@@ -5,7 +5,7 @@ use crate::message::{FieldView, Value};
 use crate::plugin::{BuildContext, BuildError, Encoder, NoSettings, Plugin};
 use crate::timefmt::rfc3339_utc;
 
-use super::text::{base64, float};
+use crate::plugins::text::{base64, float};
 
 /// Writes all headers and fields of a message as reStructuredText.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,11 +1,15 @@
 //! Inputs.
 
+#[cfg(feature = "http")]
+mod http_listen;
 mod logstreamer;
 mod stat_accum;
 mod statsd;
 mod tcp;
 mod udp;
 
+#[cfg(feature = "http")]
+pub use http_listen::{HttpListenInput, HttpListenInputSettings};
 pub use logstreamer::{LogstreamerInput, LogstreamerInputSettings};
 pub use stat_accum::{StatAccumInput, StatAccumInputSettings};
 #[cfg(feature = "golden")]

@@ -3,6 +3,8 @@
 mod address;
 mod carbon;
 mod file;
+#[cfg(feature = "http")]
+mod http;
 mod log;
 #[cfg(feature = "http")]
 mod metrics;
@@ -12,6 +14,8 @@ mod udp;
 pub(crate) use address::{check_address, resolve};
 pub use carbon::{CarbonOutput, CarbonOutputSettings};
 pub use file::{FileOutput, FileOutputSettings, FlushOperator};
+#[cfg(feature = "http")]
+pub use http::{HttpOutput, HttpOutputSettings};
 pub use log::LogOutput;
 #[cfg(feature = "http")]
 pub use metrics::{MetricsOutput, MetricsOutputSettings};
