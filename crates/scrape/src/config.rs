@@ -100,7 +100,7 @@ impl JobConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ScrapeLimits {
-    /// Bytes of an unpacked body. Without it [`ManagerOptions::max_body_bytes`] still holds.
+    /// Bytes of an unpacked body. Without it [`ManagerOptions::max_body_bytes`] holds.
     pub body_bytes: u64,
     /// Samples of a scrape after relabelling.
     pub samples: usize,
@@ -124,7 +124,7 @@ pub struct ScrapeLimits {
 pub struct ManagerOptions {
     /// Spreads the scrapes of several servers: see [`offset_seed`].
     pub offset_seed: u64,
-    /// No body of any job may be larger, in bytes. Default: 128 MiB.
+    /// How large the bodies of jobs without a limit of their own may be, in bytes. Default: 128 MiB.
     pub max_body_bytes: u64,
     /// How many bodies are parsed and stored at once. Default: twice the number of CPUs.
     pub max_concurrent_ingests: usize,

@@ -163,7 +163,6 @@ impl Worker {
             return Err(error);
         }
         let target = &self.state.target;
-        let hard_limit = self.shared.options.max_body_bytes;
         let request = FetchRequest {
             url: target.url().to_owned(),
             unix_socket: target.unix_socket().map(str::to_owned),
@@ -171,8 +170,8 @@ impl Worker {
             gzip: settings.job.enable_compression,
             timeout: target.timeout(),
             max_body_bytes: match settings.job.limits.body_bytes {
-                0 => hard_limit,
-                limit => limit.min(hard_limit),
+                0 => self.shared.options.max_body_bytes,
+                limit => limit,
             },
         };
         let fetched =

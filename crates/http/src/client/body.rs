@@ -109,12 +109,26 @@ struct Limited<'a> {
     exceeded: bool,
 }
 
+impl Limited<'_> {
+    /// Grows by doubling as a vector does, but not beyond what the limit lets it hold.
+    fn make_room(&mut self, more: usize) {
+        let needed = self.into.len() + more;
+        if needed > self.into.capacity() {
+            let most = usize::try_from(self.limit)
+                .map_or(usize::MAX, |limit| self.start.saturating_add(limit));
+            let wanted = self.into.capacity().saturating_mul(2).min(most).max(needed);
+            self.into.reserve_exact(wanted - self.into.len());
+        }
+    }
+}
+
 impl Write for Limited<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if (self.into.len() - self.start + bytes.len()) as u64 > self.limit {
             self.exceeded = true;
             return Err(std::io::ErrorKind::FileTooLarge.into());
         }
+        self.make_room(bytes.len());
         self.into.extend_from_slice(bytes);
         Ok(bytes.len())
     }
