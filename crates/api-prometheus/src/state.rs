@@ -4,10 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::{ApiError, ErrorType};
 use crate::parts::{Parts, Phase};
+
+/// Stack of a thread for deep expressions. A level takes some 4 KiB where nothing is optimised, and
+/// the parser takes a thousand levels; memory is taken only as far as it is used.
+const DEEP_STACK_BYTES: usize = 32 << 20;
 
 /// The parts, and the bound on work that does not run on the engine's own threads.
 #[derive(Clone)]
@@ -52,5 +56,32 @@ impl Api {
         task.await.map_err(|error| {
             ApiError::new(ErrorType::Internal, format!("the read failed: {error}"))
         })?
+    }
+
+    /// Runs work that follows an expression down to its deepest level, on a thread whose stack has
+    /// room for all the levels that the parser takes, also in a build that is not optimised.
+    ///
+    /// # Errors
+    /// Those of the work, or it panicked.
+    pub(crate) async fn descend<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Parts) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = self.reads.clone().acquire_owned().await;
+        let (parts, (tell, told)) = (self.parts.clone(), oneshot::channel());
+        let thread = std::thread::Builder::new()
+            .name("api-expression".to_owned())
+            .stack_size(DEEP_STACK_BYTES);
+        let failed = |error: &dyn std::fmt::Display| {
+            ApiError::new(ErrorType::Internal, format!("the work failed: {error}"))
+        };
+        thread
+            .spawn(move || {
+                let _permit = permit;
+                // Nobody may be waiting any more.
+                let _ = tell.send(work(&parts));
+            })
+            .map_err(|error| failed(&error))?;
+        told.await.map_err(|error| failed(&error))?
     }
 }

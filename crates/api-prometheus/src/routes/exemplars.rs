@@ -23,7 +23,9 @@ pub(crate) async fn exemplars(State(api): State<Api>, form: Form) -> Result<Resp
         let message = "end timestamp must not be before start timestamp";
         return Err(ApiError::bad_data(message));
     }
-    let selectors = selectors_in(form.first("query"), api.parts.syntax)?;
+    let selectors = api
+        .descend(move |parts| selectors_in(form.first("query"), parts.syntax))
+        .await?;
     if selectors.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }

@@ -7,19 +7,21 @@ use headwater_promql::{Expr, parse, prettify, to_json};
 use crate::error::ApiError;
 use crate::form::Form;
 use crate::json::envelope::success;
+use crate::parts::Parts;
 use crate::state::Api;
 
 /// The expression, laid out for people.
 pub(crate) async fn format(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
-    Ok(success(&prettify(&parsed(&api, &form)?)))
+    api.descend(move |parts| Ok(success(&prettify(&parsed(parts, &form)?))))
+        .await
 }
 
 /// The syntax tree.
 pub(crate) async fn tree(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
-    Ok(success(&to_json(&parsed(&api, &form)?)))
+    api.descend(move |parts| Ok(success(&to_json(&parsed(parts, &form)?))))
+        .await
 }
 
-fn parsed(api: &Api, form: &Form) -> Result<Expr, ApiError> {
-    parse(form.first("query"), api.parts.syntax)
-        .map_err(|error| ApiError::parameter("query", error))
+fn parsed(parts: &Parts, form: &Form) -> Result<Expr, ApiError> {
+    parse(form.first("query"), parts.syntax).map_err(|error| ApiError::parameter("query", error))
 }

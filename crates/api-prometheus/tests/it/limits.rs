@@ -61,6 +61,21 @@ async fn a_megabyte_of_parentheses_is_refused() {
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
 }
 
+/// How deep an engine plans is its own affair and tested there.
+#[tokio::test]
+async fn long_chains_of_operators_are_read_or_refused() {
+    let router = router(full(Phase::Ready));
+    for length in [10, 990, 100_000] {
+        let form = format!("query=up{}", "%2fup".repeat(length));
+        for path in ["format_query", "parse_query", "query_exemplars"] {
+            let response = post(&router, &format!("/api/v1/{path}"), form.clone()).await;
+            let status = response.status();
+            let refused = status == StatusCode::BAD_REQUEST;
+            assert_eq!(refused, length > 1000, "{path} of {length}: {status}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn forms_and_selectors_have_bounds() {
     let router = router(full(Phase::Ready));
