@@ -24,13 +24,19 @@ pub fn to_json(expr: &Expr) -> Value {
         Expr::Aggregate(aggregate) => aggregate_json(aggregate),
         Expr::Call(call) => call_json(call),
         Expr::Binary(binary) => binary_json(binary),
-        Expr::Unary(unary) => json!({
-            "type": "unaryExpr",
-            "op": if unary.negative { "-" } else { "+" },
-            "expr": to_json(&unary.expr),
-        }),
-        Expr::Paren(paren) => json!({"type": "parenExpr", "expr": to_json(&paren.expr)}),
+        Expr::Unary(unary) => {
+            let op = if unary.negative { "-" } else { "+" };
+            let node = json!({"type": "unaryExpr", "op": op});
+            with(node, "expr", to_json(&unary.expr))
+        }
+        Expr::Paren(paren) => with(json!({"type": "parenExpr"}), "expr", to_json(&paren.expr)),
     }
+}
+
+/// Adds a subtree by moving it: `json!` would copy it, at every level of the tree anew.
+fn with(mut node: Value, name: &str, subtree: Value) -> Value {
+    node[name] = subtree;
+    node
 }
 
 fn number_text(value: f64) -> String {
@@ -115,9 +121,8 @@ fn duration_expr_json(expr: &DurationExpr) -> Value {
 }
 
 fn subquery_json(subquery: &Subquery) -> Value {
-    json!({
+    let node = json!({
         "type": "subquery",
-        "expr": to_json(&subquery.expr),
         "range": subquery.window.millis(),
         "rangeExpr": duration_json(&subquery.window),
         "step": subquery.step.millis(),
@@ -126,24 +131,25 @@ fn subquery_json(subquery: &Subquery) -> Value {
         "offsetExpr": duration_json(&subquery.offset),
         "timestamp": timestamp(subquery.at),
         "startOrEnd": start_or_end(subquery.at),
-    })
+    });
+    with(node, "expr", to_json(&subquery.expr))
 }
 
 fn aggregate_json(aggregate: &Aggregate) -> Value {
-    json!({
+    let node = json!({
         "type": "aggregation",
         "op": aggregate.op.as_str(),
-        "expr": to_json(&aggregate.expr),
-        "param": aggregate.param.as_ref().map_or(Value::Null, to_json),
         "grouping": aggregate.grouping,
         "without": aggregate.without,
-    })
+    });
+    let param = aggregate.param.as_ref().map_or(Value::Null, to_json);
+    with(with(node, "expr", to_json(&aggregate.expr)), "param", param)
 }
 
 fn call_json(call: &Call) -> Value {
     let function = call.function;
     let types: Vec<&str> = function.args.iter().map(|kind| kind.short()).collect();
-    json!({
+    let node = json!({
         "type": "call",
         "func": {
             "name": function.name,
@@ -151,8 +157,8 @@ fn call_json(call: &Call) -> Value {
             "variadic": function.variadic,
             "returnType": function.returns.short(),
         },
-        "args": call.args.iter().map(to_json).collect::<Vec<_>>(),
-    })
+    });
+    with(node, "args", call.args.iter().map(to_json).collect())
 }
 
 fn binary_json(binary: &Binary) -> Value {
@@ -165,12 +171,15 @@ fn binary_json(binary: &Binary) -> Value {
             "fillValues": {"lhs": matching.fill_left, "rhs": matching.fill_right},
         })
     });
-    json!({
+    let node = json!({
         "type": "binaryExpr",
         "op": binary.op.as_str(),
-        "lhs": to_json(&binary.lhs),
-        "rhs": to_json(&binary.rhs),
         "matching": matching,
         "bool": binary.return_bool,
-    })
+    });
+    with(
+        with(node, "lhs", to_json(&binary.lhs)),
+        "rhs",
+        to_json(&binary.rhs),
+    )
 }
