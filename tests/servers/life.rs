@@ -118,3 +118,18 @@ fn federates_what_it_holds() {
         assert!(line.contains(part), "{line}");
     }
 }
+
+#[test]
+fn failed_scrapes_are_logged_to_a_file_if_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "scrape_configs:\n- job_name: gone\n  scrape_interval: 1s\n  scrape_failure_log_file: failures.log\n  static_configs: [{targets: ['127.0.0.1:1']}]\n";
+    fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+    let _server = Server::prometheus(folder.path(), &[]);
+    let log = folder.path().join("failures.log");
+    let line = eventually("the failure is in the file", || {
+        fs::read_to_string(&log)
+            .ok()
+            .filter(|text| text.contains('\n'))
+    });
+    assert!(line.contains("127.0.0.1:1"), "{line}");
+}

@@ -162,8 +162,32 @@ fn check_manifest(package: &Package, root: &Path) -> Vec<String> {
     if !lib.contains("include_str!(\"../README.md\")") {
         fault("lib.rs does not open with the README, so its example is not tested");
     }
-    if !readme.contains("```rust") && !readme.contains("```no_run") {
+    if !has_example(&readme) {
         fault("README.md has no example");
     }
     faults
+}
+
+/// Whether a text has a code block that rustdoc runs or at least builds.
+fn has_example(readme: &str) -> bool {
+    let mut inside = false;
+    for fence in readme.lines().filter_map(|line| line.strip_prefix("```")) {
+        if !inside && matches!(fence.trim(), "" | "rust" | "no_run" | "rust,no_run") {
+            return true;
+        }
+        inside = !inside;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_example;
+
+    #[test]
+    fn only_code_that_is_built_is_an_example() {
+        assert!(has_example("text\n```\nfn main() {}\n```\n"));
+        assert!(has_example("```text\nno\n```\n```rust\nyes\n```\n"));
+        assert!(!has_example("```text\nno\n```\n```sh\nno\n```\n"));
+    }
 }

@@ -43,6 +43,8 @@ pub(crate) fn job(config: &ScrapeConfig) -> Result<JobConfig, String> {
     job.extra_scrape_metrics = config.extra_scrape_metrics.unwrap_or_default();
     job.relabel = rules(&config.relabel_configs)?;
     job.metric_relabel = rules(&config.metric_relabel_configs)?;
+    let log = &config.scrape_failure_log_file;
+    job.scrape_failure_log_file = (!log.is_empty()).then(|| log.into());
     job.http = config.http.clone();
     set_limits(&mut job, config);
     Ok(job)

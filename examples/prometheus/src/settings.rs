@@ -125,10 +125,6 @@ fn refuse_what_is_missing(config: &Config) -> Result<(), String> {
             !config.global.query_log_file.is_empty(),
         ),
         (
-            "global.scrape_failure_log_file",
-            !config.global.scrape_failure_log_file.is_empty(),
-        ),
-        (
             "tracing (built without the feature otlp)",
             config.tracing.is_some() && !cfg!(feature = "otlp"),
         ),
