@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use headwater_blockfmt::BlockMeta;
 use headwater_env::{Env, File, FilesExt, OpenMode};
 use headwater_storage::Result;
 use headwater_wal::{DamagePolicy, repair_segment};
@@ -152,7 +153,14 @@ impl Db {
             .map_err(error::log)
     }
 
-    /// A picture of the store.
+    /// The blocks that are served, oldest first.
+    pub fn blocks(&self) -> Vec<BlockMeta> {
+        let all = self.inner.blocks.all();
+        all.iter().map(|block| block.meta.clone()).collect()
+    }
+
+    /// A picture of the store. It looks at every series of the head: meant
+    /// for status pages and metrics, not for every query.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -161,6 +169,7 @@ impl Db {
         let counters = &head.counters;
         let segments = log.wal.segments().map_err(error::log)?;
         let times = head.times.range();
+        let (chunks, series_bytes) = head.chunks_and_bytes();
         let index = head.index.read();
         Ok(Stats {
             series: head.series_count().into(),
@@ -176,8 +185,8 @@ impl Db {
             duplicates: counters.duplicates.get(),
             min_time: times.map(|t| t.start),
             max_time: times.map(|t| t.end),
-            chunks: head.chunk_count(),
-            series_bytes: head.series_bytes(),
+            chunks,
+            series_bytes,
             label_pairs: index.names().map(|(_, values)| values.len() as u64).sum(),
             log_first_segment: segments.first().copied().unwrap_or(0),
             log_segment: segments.last().copied().unwrap_or(0),

@@ -22,5 +22,7 @@ mod stats;
 mod storage;
 
 pub use db::Db;
+pub use headwater_blockfmt::BlockMeta;
+pub use maintain::Maintenance;
 pub use options::{Builder, Durability, Options};
 pub use stats::{Cardinality, Stats, TopEntry};

@@ -211,21 +211,16 @@ impl Head {
         self.series.load(Ordering::Relaxed)
     }
 
-    /// Chunks of all series, growing ones included.
-    pub(crate) fn chunk_count(&self) -> u64 {
-        let count = |slot| {
-            self.slots.get(slot).map_or(0, |cell| {
-                let series = cell.lock();
-                series.closed.len() + usize::from(series.open.growing.count() > 0)
-            })
-        };
-        (0..self.slots.len()).map(count).sum::<usize>() as u64
-    }
-
-    /// Bytes that the series of the head take, index not counted.
-    pub(crate) fn series_bytes(&self) -> u64 {
-        let bytes = |slot| self.slots.get(slot).map_or(0, |cell| cell.lock().bytes());
-        (0..self.slots.len()).map(bytes).sum::<usize>() as u64
+    /// Chunks of all series, growing ones included, and the bytes that the
+    /// series take, index not counted.
+    pub(crate) fn chunks_and_bytes(&self) -> (u64, u64) {
+        let (mut chunks, mut bytes) = (0, 0);
+        for cell in (0..self.slots.len()).filter_map(|slot| self.slots.get(slot)) {
+            let series = cell.lock();
+            chunks += series.closed.len() + usize::from(series.open.growing.count() > 0);
+            bytes += series.bytes();
+        }
+        (chunks as u64, bytes as u64)
     }
 
     /// The log knows numbers up to `log_ref`: new ones lie above.
