@@ -16,7 +16,7 @@ use super::logs::{Collector, Stream};
 use super::metric::{self, Prepared};
 use super::rows::Evaluated;
 use crate::ast::{Expr, LogExpr};
-use crate::pipeline::{Pipeline, Wanted};
+use crate::pipeline::{Pipeline, Wanted, probe};
 
 /// Bounds of what a query may cost. Reaching one refuses the query with a
 /// text that names the bound.
@@ -310,6 +310,10 @@ impl Engine {
             ));
         }
         let pipeline = Arc::new(Pipeline::new(&log.stages, Wanted::All)?);
+        let probe = match probe(&log.stages) {
+            Some((end, wanted)) => Some(Arc::new(Pipeline::new(&log.stages[..end], wanted)?)),
+            None => None,
+        };
         let limit = if query.limit == 0 { most } else { query.limit };
         // Thinning needs to see lines that it then drops.
         let kept = if query.interval > 0 { 0 } else { limit };
@@ -328,8 +332,9 @@ impl Engine {
             let inner = scan.clone();
             let read = move |part: Box<dyn LogCursor>| {
                 let hold = budget.hold(0, 0, "log query")?;
-                let pipeline = pipeline.clone();
-                Collector::new(pipeline, direction, kept, categorize, hold).read(part, &inner)
+                let (pipeline, probe) = (pipeline.clone(), probe.clone());
+                Collector::new(pipeline, probe, direction, kept, categorize, hold)
+                    .read(part, &inner)
             };
             let mut all = scan.run(parts, read)?.into_iter();
             let Some(mut whole) = all.next() else {

@@ -79,6 +79,8 @@ impl Ord for Found {
 /// Gathers the first lines of an answer.
 pub(crate) struct Collector {
     pipeline: Arc<Pipeline>,
+    /// What drops most lines, reading only a few labels of each.
+    probe: Option<Arc<Pipeline>>,
     direction: Direction,
     /// How many lines to keep; all if 0.
     limit: usize,
@@ -91,6 +93,7 @@ pub(crate) struct Collector {
 impl Collector {
     pub(crate) fn new(
         pipeline: Arc<Pipeline>,
+        probe: Option<Arc<Pipeline>>,
         direction: Direction,
         limit: usize,
         categorize: bool,
@@ -98,6 +101,7 @@ impl Collector {
     ) -> Self {
         Self {
             pipeline,
+            probe,
             direction,
             limit,
             categorize,
@@ -159,7 +163,7 @@ impl Collector {
         let mut bytes = 0;
         let start = *number;
         *number += block.len();
-        let pipeline = self.pipeline.clone();
+        let (pipeline, probe) = (self.pipeline.clone(), self.probe.clone());
         for at in super::candidates(&pipeline, block) {
             let time = block.times()[at];
             let rank = self.rank(time);
@@ -170,6 +174,12 @@ impl Collector {
             let line = block.line(at);
             bytes += line.len() as u64;
             self.record.start_line(time, block.metadata(at));
+            if let Some(probe) = &probe {
+                if !probe.run(line, &mut self.record) {
+                    continue;
+                }
+                self.record.start_line(time, block.metadata(at));
+            }
             if pipeline.run(line, &mut self.record) {
                 scan.kept(1);
                 self.keep(line, rank, stream, start + at)?;

@@ -255,7 +255,7 @@ impl Gather {
     fn sample(&mut self, series: usize, time: i64, value: f64) -> Result<(), QueryError> {
         if let Gathered::Samples(samples) = &mut self.series[series].1 {
             if samples.len() == samples.capacity() {
-                let more = samples.len().max(64);
+                let more = samples.len().max(4);
                 self.hold
                     .grow(more as u64, 16 * more as u64, self.plan.op.as_str())?;
                 samples.reserve_exact(more);

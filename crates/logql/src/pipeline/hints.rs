@@ -69,11 +69,16 @@ impl Wanted {
         names.extend(by.iter().cloned());
         if let Some(unwrap) = &range.unwrap {
             names.push(unwrap.label.clone());
-            unwrap
-                .filters
-                .iter()
-                .for_each(|f| filter_labels(f, &mut names));
+            unwrap.filters.iter().for_each(|f| {
+                filter_labels(f, &mut names);
+            });
         }
+        Self::labels(names)
+    }
+
+    /// These labels, under their own names and without the suffix of those
+    /// that were renamed.
+    fn labels(mut names: Vec<String>) -> Self {
         let plain: Vec<String> = names
             .iter()
             .filter_map(|n| n.strip_suffix(EXTRACTED).map(str::to_owned))
@@ -88,10 +93,45 @@ impl Wanted {
     }
 }
 
+/// How many stages of a log query decide whether a line passes, and the labels
+/// they look at; `None` if lines cannot be judged before all their labels are
+/// known.
+///
+/// Most lines are dropped by a filter on a few labels, so it pays to read only
+/// those first. The stages must not change labels or lines, and their filters
+/// must judge a line that is read in part as they judge the whole.
+pub(crate) fn probe(stages: &[Stage]) -> Option<(usize, Wanted)> {
+    let filters = |stage: &Stage| matches!(stage, Stage::LabelFilter(_));
+    let parses = |stage: &Stage| {
+        matches!(
+            stage,
+            Stage::Json(_) | Stage::Logfmt { .. } | Stage::Regexp(_) | Stage::Pattern(_)
+        )
+    };
+    let end = 1 + stages.iter().rposition(filters)?;
+    let mut names = Vec::new();
+    for stage in &stages[..end] {
+        let plain = match stage {
+            Stage::LabelFilter(filter) => filter_labels(filter, &mut names),
+            Stage::LineFilter(_) => true,
+            stage => parses(stage),
+        };
+        if !plain {
+            return None;
+        }
+    }
+    stages[..end]
+        .iter()
+        .any(parses)
+        .then(|| (end, Wanted::labels(names)))
+}
+
 /// Adds the labels that a stage reads; false if it may read any.
 fn stage_labels(stage: &Stage, names: &mut Vec<String>) -> bool {
     match stage {
-        Stage::LabelFilter(filter) => filter_labels(filter, names),
+        Stage::LabelFilter(filter) => {
+            filter_labels(filter, names);
+        }
         Stage::LineFormat(text) => return template_labels(text, names),
         Stage::LabelFormat(formats) => {
             for format in formats {
@@ -130,11 +170,13 @@ fn template_labels(text: &str, names: &mut Vec<String>) -> bool {
     }
 }
 
-fn filter_labels(filter: &LabelFilter, names: &mut Vec<String>) {
+/// Adds the labels that a condition reads; false if it looks for addresses,
+/// which it does not in lines with errors.
+fn filter_labels(filter: &LabelFilter, names: &mut Vec<String>) -> bool {
     match filter {
         LabelFilter::And(a, b) | LabelFilter::Or(a, b) => {
-            filter_labels(a, names);
-            filter_labels(b, names);
+            let left = filter_labels(a, names);
+            return filter_labels(b, names) && left;
         }
         LabelFilter::Text(matcher) => names.push(matcher.name.clone()),
         LabelFilter::Number(name, _, _)
@@ -142,4 +184,5 @@ fn filter_labels(filter: &LabelFilter, names: &mut Vec<String>) {
         | LabelFilter::Bytes(name, _, _)
         | LabelFilter::Ip(name, _, _) => names.push(name.clone()),
     }
+    !matches!(filter, LabelFilter::Ip(..))
 }

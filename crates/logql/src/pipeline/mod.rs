@@ -22,7 +22,7 @@ use memchr::memmem::Finder;
 use crate::ast::{Extraction, LabelFilter, NamedLabel, Stage};
 use crate::error::ParseError;
 
-pub(crate) use hints::Wanted;
+pub(crate) use hints::{Wanted, probe};
 pub(crate) use label_test::LabelTest;
 pub(crate) use record::{Category, ERROR, LineError, PRESERVE_ERROR, Record};
 

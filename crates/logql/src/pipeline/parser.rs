@@ -60,6 +60,10 @@ impl<'a> Sink<'a> {
 /// A key as the name of a label: blanks around it go, other characters become
 /// underscores, and a digit in front gets one before it.
 pub(crate) fn sanitize(key: &str, first: bool, out: &mut String) {
+    if first && headwater_model::name::is_legacy_label_name(key) {
+        out.push_str(key);
+        return;
+    }
     let key = key.trim();
     if first && key.starts_with(|c: char| c.is_ascii_digit()) {
         out.push('_');
