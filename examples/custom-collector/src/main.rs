@@ -67,7 +67,9 @@ impl Input for LoadInput {
                 fields: vec![Field::double("load", load.unwrap_or(0.0), "")],
                 ..cx.template()
             };
-            emitter.emit(vec![message.into()], None).map_err(|error| error.to_string())?;
+            emitter
+                .emit(vec![message.into()], None)
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -129,8 +131,12 @@ impl Output for PrintOutput {
 
 fn run() -> Result<(), String> {
     let mut registry = plugins::registry();
-    registry.input::<LoadInput>().filter::<PeakFilter>().output::<PrintOutput>();
-    let config = Config::from_text("(in the program)", CONFIG).map_err(|error| error.to_string())?;
+    registry
+        .input::<LoadInput>()
+        .filter::<PeakFilter>()
+        .output::<PrintOutput>();
+    let config =
+        Config::from_text("(in the program)", CONFIG).map_err(|error| error.to_string())?;
     let plan = Plan::new(&config, &registry).map_err(|error| error.to_string())?;
     let topology = Topology::start(plan).map_err(|error| error.to_string())?;
     loop {

@@ -8,7 +8,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use headwater_service::{LogFormat, LogLevel};
 
 #[derive(Debug, Parser)]
-#[command(name = "hekad", version, about = "Gathers, computes and sends messages")]
+#[command(
+    name = "hekad",
+    version,
+    about = "Gathers, computes and sends messages"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -84,7 +88,11 @@ mod tests {
 
     #[test]
     fn one_dash_or_two_name_the_configuration() {
-        for line in ["hekad -config x.toml", "hekad --config=x.toml", "hekad -config=x.toml"] {
+        for line in [
+            "hekad -config x.toml",
+            "hekad --config=x.toml",
+            "hekad -config=x.toml",
+        ] {
             assert_eq!(parsed(line).config, Some(PathBuf::from("x.toml")));
         }
     }
@@ -92,6 +100,6 @@ mod tests {
     #[test]
     fn check_takes_a_path() {
         let checked = parsed("hekad check dir").command;
-        assert!(matches!(checked, Some(Command::Check { config }) if config == PathBuf::from("dir")));
+        assert!(matches!(checked, Some(Command::Check { config }) if config == *"dir"));
     }
 }

@@ -67,7 +67,7 @@ impl Input for DemoInput {
         let mut number = 0usize;
         while !cx.stop().wait(Duration::from_millis(100)) {
             let path = PATHS[number % PATHS.len()];
-            let status = if number % 17 == 0 { 500 } else { 200 };
+            let status = if number.is_multiple_of(17) { 500 } else { 200 };
             let message = Message {
                 kind: Some("demo.request".into()),
                 payload: Some(format!("GET {path} {status}").into()),
@@ -79,7 +79,9 @@ impl Input for DemoInput {
                 ..cx.template()
             };
             number += 1;
-            emitter.emit(vec![message.into()], None).map_err(|error| error.to_string())?;
+            emitter
+                .emit(vec![message.into()], None)
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
     }

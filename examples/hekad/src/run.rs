@@ -38,7 +38,8 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     let plan = plan(&config)?;
     let _pid = PidFile::write(plan.hekad.pid_file.as_deref())?;
     let base = &plan.globals().base_dir;
-    fs::create_dir_all(base).map_err(|error| format!("cannot create base_dir {}: {error}", base.display()))?;
+    fs::create_dir_all(base)
+        .map_err(|error| format!("cannot create base_dir {}: {error}", base.display()))?;
     if path.is_none() {
         println!("hekad: no configuration; a demonstration is at http://127.0.0.1:4352/");
     }
@@ -68,10 +69,17 @@ fn plan(config: &Config) -> Result<Plan, String> {
 
 /// Follows signals until one asks for the end, or the pipeline fails.
 fn follow(topology: &mut Topology, path: Option<&Path>) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let wanted = [Signal::Interrupt, Signal::Terminate, Signal::Hangup, Signal::User1];
+        let wanted = [
+            Signal::Interrupt,
+            Signal::Terminate,
+            Signal::Hangup,
+            Signal::User1,
+        ];
         let mut signals = Signals::listen(&wanted).map_err(|error| error.to_string())?;
         loop {
             match tokio::time::timeout(GLANCE, signals.next()).await {

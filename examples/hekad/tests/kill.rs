@@ -51,7 +51,11 @@ impl Drop for Hekad {
 
 fn write_config(base: &Path, text: &str) -> std::path::PathBuf {
     let path = base.join("hekad.toml");
-    fs::write(&path, format!("[hekad]\nbase_dir = '{}'\n{text}", base.display())).unwrap();
+    fs::write(
+        &path,
+        format!("[hekad]\nbase_dir = '{}'\n{text}", base.display()),
+    )
+    .unwrap();
     path
 }
 
@@ -67,7 +71,9 @@ fn count(bytes: &[u8], into: &mut BTreeMap<usize, usize>) {
 }
 
 fn judge(what: &str, seen: &BTreeMap<usize, usize>, wanted: usize) {
-    let lost = (0..wanted).filter(|number| !seen.contains_key(number)).count();
+    let lost = (0..wanted)
+        .filter(|number| !seen.contains_key(number))
+        .count();
     let twice: usize = seen.values().map(|times| times - 1).sum();
     println!("{what}: {wanted} sent, {lost} lost, {twice} more than once");
     assert_eq!(lost, 0);
@@ -104,7 +110,9 @@ fn frame(number: usize) -> Vec<u8> {
 /// Sends frames from `next` on until told to stop or the connection breaks;
 /// moves `next` as they are acknowledged.
 fn send(stream: &mut TcpStream, next: &mut usize, until: Option<Instant>, total: usize) {
-    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(1)))
+        .unwrap();
     let mut ends = Vec::new();
     let (mut sent, mut answer, mut filled, mut number) = (0u64, [0; 8], 0, *next);
     let first = *next;
@@ -162,7 +170,10 @@ fn from_tcp_to_a_file() {
     let hekad = Hekad::start(&config);
     let started = Instant::now();
     while next < total {
-        assert!(started.elapsed() < PATIENCE, "{next} of {total} acknowledged");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{next} of {total} acknowledged"
+        );
         send(&mut connect(port), &mut next, None, total);
     }
     drop(hekad);

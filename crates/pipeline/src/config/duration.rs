@@ -21,7 +21,9 @@ impl GoDuration {
             let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
             let number: f64 = rest[..digits].parse().ok()?;
             rest = &rest[digits..];
-            let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+            let unit = rest
+                .find(|c: char| c.is_ascii_digit() || c == '.')
+                .unwrap_or(rest.len());
             total += number * unit_nanos(&rest[..unit])?;
             rest = &rest[unit..];
         }
@@ -45,8 +47,11 @@ fn unit_nanos(unit: &str) -> Option<f64> {
 impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<GoDuration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        GoDuration::parse(&text)
-            .ok_or_else(|| D::Error::custom(format!("invalid duration {text:?}, write it like 250ms, 5s or 1h30m")))
+        GoDuration::parse(&text).ok_or_else(|| {
+            D::Error::custom(format!(
+                "invalid duration {text:?}, write it like 250ms, 5s or 1h30m"
+            ))
+        })
     }
 }
 

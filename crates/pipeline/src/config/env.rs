@@ -12,10 +12,7 @@ const START: &str = "%ENV[";
 ///
 /// The byte where a variable starts whose name has blanks, another
 /// variable, or no end.
-pub fn interpolate(
-    text: &str,
-    lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, usize> {
+pub fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, usize> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(START) {
@@ -44,7 +41,10 @@ mod tests {
 
     #[test]
     fn variables_are_replaced_anywhere() {
-        assert_eq!(with_x("[%ENV[X]]\na = '%ENV[Y]'").unwrap(), "[value]\na = ''");
+        assert_eq!(
+            with_x("[%ENV[X]]\na = '%ENV[Y]'").unwrap(),
+            "[value]\na = ''"
+        );
     }
 
     #[test]

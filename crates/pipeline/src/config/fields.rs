@@ -5,8 +5,8 @@
 //! with the nearest known one, before anything is read.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
 use serde::de::value::Error as ValueError;
+use serde::de::{Deserializer, Error, Visitor};
 
 struct Names<'a>(&'a mut &'static [&'static str]);
 

@@ -51,7 +51,9 @@ fn multiline_state<'a>(line: &str, before: Option<&'a str>) -> Option<&'a str> {
             },
             None => {
                 let opens = ["\"\"\"", "'''"].into_iter();
-                let first = opens.filter_map(|quote| Some((rest.find(quote)?, quote))).min();
+                let first = opens
+                    .filter_map(|quote| Some((rest.find(quote)?, quote)))
+                    .min();
                 match first {
                     Some((at, quote)) => {
                         inside = Some(quote);
@@ -71,7 +73,8 @@ mod tests {
     #[test]
     fn strange_keys_get_quotes_and_strings_are_left_alone() {
         let text = "Url|uri = \"a|b = c\"\nplain = 1\n\"q|d\" = 2\nm = '''\nx|y = 1\n'''\nz|w=3\n";
-        let quoted = "\"Url|uri\" = \"a|b = c\"\nplain = 1\n\"q|d\" = 2\nm = '''\nx|y = 1\n'''\n\"z|w\"=3\n";
+        let quoted =
+            "\"Url|uri\" = \"a|b = c\"\nplain = 1\n\"q|d\" = 2\nm = '''\nx|y = 1\n'''\n\"z|w\"=3\n";
         assert_eq!(quote_keys(text), quoted);
     }
 }

@@ -23,9 +23,9 @@ pub use common::{
 pub use duration::GoDuration;
 pub use env::interpolate;
 pub use error::{ConfigError, ConfigErrors};
+pub(crate) use fields::fields_of;
 pub use hekad::HekadSettings;
 pub use nearest::nearest;
 pub use plan::{Plan, PlannedFilter, PlannedInput, PlannedOutput, Wants};
-pub(crate) use fields::fields_of;
-pub(crate) use read::SectionTable;
 pub use read::Config;
+pub(crate) use read::SectionTable;

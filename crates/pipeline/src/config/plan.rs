@@ -105,9 +105,18 @@ impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names = |names: Vec<&Arc<str>>| format!("{names:?}");
         f.debug_struct("Plan")
-            .field("inputs", &names(self.inputs.iter().map(|p| &p.name).collect()))
-            .field("filters", &names(self.filters.iter().map(|p| &p.name).collect()))
-            .field("outputs", &names(self.outputs.iter().map(|p| &p.name).collect()))
+            .field(
+                "inputs",
+                &names(self.inputs.iter().map(|p| &p.name).collect()),
+            )
+            .field(
+                "filters",
+                &names(self.filters.iter().map(|p| &p.name).collect()),
+            )
+            .field(
+                "outputs",
+                &names(self.outputs.iter().map(|p| &p.name).collect()),
+            )
             .finish_non_exhaustive()
     }
 }
@@ -131,7 +140,9 @@ impl Plan {
         let mut sections = sections(config)?;
         let hekad = take_hekad(&mut sections, &mut errors);
         if sections.is_empty() && errors.is_empty() {
-            errors.push(ConfigError::new("empty configuration: no plugin is configured"));
+            errors.push(ConfigError::new(
+                "empty configuration: no plugin is configured",
+            ));
         }
         let mut pending = Vec::new();
         for section in sections {
@@ -169,7 +180,10 @@ impl Plan {
     /// # Errors
     ///
     /// If there is none.
-    pub fn splitter(&self, name: &str) -> Result<Box<dyn crate::plugin::Splitter>, crate::plugin::BuildError> {
+    pub fn splitter(
+        &self,
+        name: &str,
+    ) -> Result<Box<dyn crate::plugin::Splitter>, crate::plugin::BuildError> {
         let Some(part) = self.parts.splitters.get(name) else {
             let text = format!("no splitter named {name}");
             return Err(crate::plugin::BuildError::new(text));
@@ -274,7 +288,9 @@ impl Builder {
         let name = name.to_owned();
         match maker {
             Maker::Splitter(make) => {
-                self.parts.splitters.insert(name, SplitterPart { make, common });
+                self.parts
+                    .splitters
+                    .insert(name, SplitterPart { make, common });
             }
             Maker::Decoder(make) => {
                 self.parts.decoders.insert(name, make);
@@ -347,7 +363,8 @@ impl Builder {
         let mut common: InputCommon = section.read()?;
         let defaults = &plugin.defaults;
         let chosen = |set: Option<String>, default: Option<&str>| {
-            set.filter(|name| !name.is_empty()).or(default.map(str::to_owned))
+            set.filter(|name| !name.is_empty())
+                .or(default.map(str::to_owned))
         };
         common.decoder = chosen(common.decoder, defaults.decoder);
         common.splitter = chosen(common.splitter, defaults.splitter);
@@ -355,12 +372,22 @@ impl Builder {
         if let Some(name) = &common.decoder
             && !self.plan.parts.decoders.contains_key(name)
         {
-            return Err(missing(section, "decoder", name, self.plan.parts.decoders.keys()));
+            return Err(missing(
+                section,
+                "decoder",
+                name,
+                self.plan.parts.decoders.keys(),
+            ));
         }
         if let Some(name) = &common.splitter
             && !self.plan.parts.splitters.contains_key(name)
         {
-            return Err(missing(section, "splitter", name, self.plan.parts.splitters.keys()));
+            return Err(missing(
+                section,
+                "splitter",
+                name,
+                self.plan.parts.splitters.keys(),
+            ));
         }
         let ticker = common.ticker_interval.map(Duration::from_secs);
         make(&self.context(&section.name, ticker)).map_err(|e| section.error(e.to_string()))?;
@@ -407,7 +434,12 @@ impl Builder {
         let encoder = encoder.or(plugin.defaults.encoder.map(str::to_owned));
         match &encoder {
             Some(name) if !self.plan.parts.encoders.contains_key(name) => {
-                return Err(missing(section, "encoder", name, self.plan.parts.encoders.keys()));
+                return Err(missing(
+                    section,
+                    "encoder",
+                    name,
+                    self.plan.parts.encoders.keys(),
+                ));
             }
             None if plugin.defaults.needs_encoder => {
                 return Err(section.error("an encoder is required"));
@@ -459,7 +491,9 @@ impl Builder {
         let buffering = wanted.buffering.unwrap_or_default();
         let record_max = crate::message::record_max(self.plan.hekad.max_message_size) as u64;
         if buffered && buffering.max_file_size <= record_max {
-            let message = format!("max_file_size must be greater than the largest record, {record_max} bytes");
+            let message = format!(
+                "max_file_size must be greater than the largest record, {record_max} bytes"
+            );
             return Err(section.error_at("buffering", message));
         }
         let ticker = wanted.ticker.or(defaults.ticker_interval);

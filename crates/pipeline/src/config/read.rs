@@ -88,7 +88,8 @@ fn replaced(
             text: quote_keys(&text),
         }),
         Err(offset) => {
-            let error = ConfigError::new("invalid characters in the name of a variable, or no ] behind it");
+            let error =
+                ConfigError::new("invalid characters in the name of a variable, or no ] behind it");
             Err(error.at(&Source { path, text }, offset))
         }
     }
@@ -102,7 +103,10 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
-        if file.extension().is_some_and(|extension| extension == "toml") {
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             files.push(file);
         }
     }
@@ -179,7 +183,11 @@ fn merge_hekad<'a>(
     for (key, value) in second.table {
         if first.table.contains_key(&**key.get_ref()) {
             let error = ConfigError::new(format!("{} is set twice", key.get_ref()));
-            errors.push(error.in_section("hekad").at(second.source, key.span().start));
+            errors.push(
+                error
+                    .in_section("hekad")
+                    .at(second.source, key.span().start),
+            );
         } else {
             first.table.insert(key, value);
         }
@@ -200,7 +208,10 @@ impl<'a> SectionTable<'a> {
 
     /// An error at the value of `key`.
     pub(super) fn error_at(&self, key: &str, message: impl Into<String>) -> ConfigError {
-        let offset = self.table.get(key).map_or(self.offset, |value| value.span().start);
+        let offset = self
+            .table
+            .get(key)
+            .map_or(self.offset, |value| value.span().start);
         ConfigError::new(message)
             .in_section(&self.name)
             .at(self.source, offset)
@@ -208,7 +219,10 @@ impl<'a> SectionTable<'a> {
 
     /// The text of `key`, if it is a text.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
-        let (_, value) = self.table.iter().find(|(name, _)| name.get_ref().eq_ignore_ascii_case(key))?;
+        let (_, value) = self
+            .table
+            .iter()
+            .find(|(name, _)| name.get_ref().eq_ignore_ascii_case(key))?;
         value.get_ref().as_str()
     }
 
@@ -224,7 +238,11 @@ impl<'a> SectionTable<'a> {
                 table.insert(Spanned::new(key.span(), Cow::Borrowed(name)), value);
                 continue;
             }
-            let mut message = format!("unknown config setting for '{}': {}", self.name, key.get_ref());
+            let mut message = format!(
+                "unknown config setting for '{}': {}",
+                self.name,
+                key.get_ref()
+            );
             if let Some(hint) = hint(key.get_ref()) {
                 message.push_str(&format!(" ({hint})"));
             } else if let Some(near) = nearest(key.get_ref(), all()) {
@@ -267,7 +285,9 @@ fn hint(key: &str) -> Option<&'static str> {
             "heka 0.9 moved this to a splitter: write a section with type = \"TokenSplitter\" or \
              \"RegexSplitter\" and name it in splitter"
         }
-        "signer" => "signers belong to the HekaFramingSplitter: write [HekaFramingSplitter.signer.name_0]",
+        "signer" => {
+            "signers belong to the HekaFramingSplitter: write [HekaFramingSplitter.signer.name_0]"
+        }
         "queue_max_buffer_size" => "this is max_buffer_size in the table buffering now",
         "queue_full_action" => "this is full_action in the table buffering now",
         "payload_only" => "give the output encoder = \"PayloadEncoder\" instead",

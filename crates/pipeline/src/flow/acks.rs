@@ -88,7 +88,9 @@ impl<P: Send + 'static> Acks<P> {
     pub fn wait_idle(&self, timeout: Duration) -> bool {
         let mut state = self.shared.state.lock();
         let busy = |state: &mut State<P>| !state.under_way.is_empty() && !state.abandoned;
-        self.shared.changed.wait_while_for(&mut state, busy, timeout);
+        self.shared
+            .changed
+            .wait_while_for(&mut state, busy, timeout);
         state.under_way.is_empty() && !state.abandoned
     }
 
@@ -96,7 +98,9 @@ impl<P: Send + 'static> Acks<P> {
     pub fn wait_progress(&self, timeout: Duration) {
         let mut state = self.shared.state.lock();
         let still = |state: &mut State<P>| state.arrived.is_none() && !state.abandoned;
-        self.shared.changed.wait_while_for(&mut state, still, timeout);
+        self.shared
+            .changed
+            .wait_while_for(&mut state, still, timeout);
     }
 }
 

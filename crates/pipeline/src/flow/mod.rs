@@ -12,5 +12,5 @@ pub use acks::Acks;
 pub use batch::{Batch, Delivery, Finalizer, Outcome, Receipt};
 pub use queue::{Pop, PushError, Queue, WhenFull};
 pub use router::{Route, Router, Scratch, Stopped};
-pub use spool::{Spool, SpoolError, SpoolFull, SpoolSettings};
 pub use signal::{HookGuard, Signal};
+pub use spool::{Spool, SpoolError, SpoolFull, SpoolSettings};

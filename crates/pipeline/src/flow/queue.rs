@@ -256,7 +256,8 @@ impl Queue {
     }
 
     fn refuse(&self, delivery: Delivery) {
-        self.dropped.fetch_add(delivery.len() as u64, Ordering::Relaxed);
+        self.dropped
+            .fetch_add(delivery.len() as u64, Ordering::Relaxed);
         delivery.refuse();
     }
 }
@@ -320,7 +321,10 @@ mod tests {
         assert_eq!(*seen.lock(), [(2, Outcome::Refused), (1, Outcome::Refused)]);
         assert_eq!(pid(newest.pop(None)), Some(1));
         assert_eq!(pid(oldest.pop(None)), Some(2));
-        assert_eq!((newest.dropped(), oldest.dropped(), block.dropped()), (1, 1, 0));
+        assert_eq!(
+            (newest.dropped(), oldest.dropped(), block.dropped()),
+            (1, 1, 0)
+        );
     }
 
     #[test]

@@ -224,7 +224,11 @@ mod tests {
     #[test]
     fn each_consumer_gets_what_it_matches_in_order() {
         let router = Router::new();
-        let routes = vec![route("a", "Type == 'a'"), route("all", "TRUE"), route("none", "FALSE")];
+        let routes = vec![
+            route("a", "Type == 'a'"),
+            route("all", "TRUE"),
+            route("none", "FALSE"),
+        ];
         router.change(|table| *table = routes.clone());
         let batch = Batch::new(events(&["a", "b", "a"]), None);
         router.send(batch, &mut Scratch::default()).unwrap();

@@ -55,7 +55,9 @@ impl Signal {
         let mut hooks = self.shared.hooks.lock();
         if !self.is_raised() {
             let lowered = |_: &mut Vec<(u64, Hook)>| !self.shared.raised.load(Ordering::Acquire);
-            self.shared.changed.wait_while_for(&mut hooks, lowered, timeout);
+            self.shared
+                .changed
+                .wait_while_for(&mut hooks, lowered, timeout);
         }
         self.is_raised()
     }

@@ -90,7 +90,10 @@ fn free_ports(text: &str) -> String {
     let mut out = text.to_owned();
     let mut ports: BTreeMap<String, u16> = BTreeMap::new();
     for (at, _) in text.match_indices("127.0.0.1:") {
-        let digits: String = text[at + 10..].chars().take_while(char::is_ascii_digit).collect();
+        let digits: String = text[at + 10..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
         if digits.is_empty() || ports.contains_key(&digits) {
             continue;
         }

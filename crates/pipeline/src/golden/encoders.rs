@@ -81,7 +81,10 @@ fn compare(got: &Bytes, wanted: &Value, case: &str) -> Result<(), String> {
 
 /// The recorded text is broken JSON; ours must not be.
 fn valid_json(got: &Bytes) -> Result<(), String> {
-    for line in got.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in got
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         serde_json::from_slice::<Value>(line).map_err(|error| error.to_string())?;
     }
     Ok(())

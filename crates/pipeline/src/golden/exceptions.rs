@@ -42,7 +42,10 @@ pub const EXCEPTIONS: &[(&str, &str)] = &[
         "statsd/counter_large",
         "counters keep their precision; heka's pass through 32 bit floats",
     ),
-    ("statsd/crlf", "lines may end with carriage return and line feed"),
+    (
+        "statsd/crlf",
+        "lines may end with carriage return and line feed",
+    ),
     (
         "logstreamer/numbered_gzip",
         "compressed files are read like the others; heka skips them at the first start",
@@ -55,9 +58,24 @@ pub const EXCEPTIONS: &[(&str, &str)] = &[
         "logstreamer/empty_file",
         "the journal moves to a file when something of it was read",
     ),
-    ("configs/unknown_key_output", "unknown keys are refused everywhere"),
-    ("configs/unknown_key_nested", "unknown keys are refused everywhere"),
-    ("configs/unknown_key_decoder", "unknown keys are refused everywhere"),
-    ("configs/negative_for_unsigned", "a negative interval is refused"),
-    ("configs/dir_duplicate_plugin", "two sections of one name are an error"),
+    (
+        "configs/unknown_key_output",
+        "unknown keys are refused everywhere",
+    ),
+    (
+        "configs/unknown_key_nested",
+        "unknown keys are refused everywhere",
+    ),
+    (
+        "configs/unknown_key_decoder",
+        "unknown keys are refused everywhere",
+    ),
+    (
+        "configs/negative_for_unsigned",
+        "a negative interval is refused",
+    ),
+    (
+        "configs/dir_duplicate_plugin",
+        "two sections of one name are an error",
+    ),
 ];

@@ -23,7 +23,10 @@ pub(super) fn run(file: &Value, _dir: &Path, report: &mut Report) {
         report.judge(format!("frames/limits/{}", text(case, "name")), limit(case));
     }
     for case in cases(file, "headers") {
-        report.judge(format!("frames/headers/{}", text(case, "name")), header(case));
+        report.judge(
+            format!("frames/headers/{}", text(case, "name")),
+            header(case),
+        );
     }
 }
 
@@ -39,7 +42,11 @@ fn encoding(case: &Value) -> Result<(), String> {
     let raw = Event::from(indexed.map_err(|error| error.to_string())?);
     compare(&raw, &case["message"])?;
     compare(&Event::from(message.clone()), &case["message"])?;
-    same("encoded", &Bytes::from(message.to_bytes()), &bytes_of(case, "reencoded"))?;
+    same(
+        "encoded",
+        &Bytes::from(message.to_bytes()),
+        &bytes_of(case, "reencoded"),
+    )?;
     let mut frame = Vec::new();
     put_frame(&mut frame, &message.to_bytes(), None, 65536).map_err(|e| e.to_string())?;
     same("frame", &Bytes::from(frame), &bytes_of(case, "frame"))
@@ -64,7 +71,9 @@ fn compare(event: &Event, recorded: &Value) -> Result<(), String> {
     };
     same("headers", &seen(event), &seen(&wanted_event))?;
     let known = |event: &Event| -> Vec<_> {
-        let known = event.fields().filter(|field| (0..=4).contains(&field.value_type().0));
+        let known = event
+            .fields()
+            .filter(|field| (0..=4).contains(&field.value_type().0));
         known.map(plain_field).collect()
     };
     // A type that heka does not know is recorded as `unknown_9`.

@@ -16,7 +16,9 @@ pub(super) fn load(path: &Path) -> Result<Option<Value>, String> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|e| e.to_string())
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|e| e.to_string())
 }
 
 pub(super) fn cases<'a>(json: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
@@ -83,7 +85,9 @@ fn field(json: &Value) -> Field {
     field.representation = bytes(&json["representation"]);
     for value in values {
         match field.value_type {
-            Some(1) => field.bytes.push(decode64(value.as_str().unwrap_or_default()).into()),
+            Some(1) => field
+                .bytes
+                .push(decode64(value.as_str().unwrap_or_default()).into()),
             Some(2) => field.integers.extend(value.as_i64()),
             Some(3) => field.doubles.extend(double(value)),
             Some(4) => field.bools.extend(value.as_bool()),

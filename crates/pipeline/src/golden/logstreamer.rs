@@ -69,7 +69,8 @@ impl Workbench {
     fn run(&self, recorded: &str, wanted: usize) -> Result<Records, String> {
         let out = self.dir.path().join("out");
         let _ = fs::remove_file(&out);
-        let config = Config::from_text("golden", &self.config(recorded)).map_err(|e| e.to_string())?;
+        let config =
+            Config::from_text("golden", &self.config(recorded)).map_err(|e| e.to_string())?;
         let plan = Plan::new(&config, &crate::plugins::registry()).map_err(|e| e.to_string())?;
         let mut topology = Topology::start(plan).map_err(|error| error.to_string())?;
         let started = Instant::now();
@@ -93,10 +94,19 @@ impl Workbench {
         let logs = fs::canonicalize(self.logs()).map_err(|error| error.to_string())?;
         for (stream, wanted) in wanted.as_object().into_iter().flatten() {
             let got = self.journal(stream)?;
-            let path = text(wanted, "file_name").replace("<log_directory>", &logs.display().to_string());
-            same("file in the journal", &text(&got, "file_name"), &path.as_str())?;
+            let path =
+                text(wanted, "file_name").replace("<log_directory>", &logs.display().to_string());
+            same(
+                "file in the journal",
+                &text(&got, "file_name"),
+                &path.as_str(),
+            )?;
             same("place in the journal", &got["seek"], &wanted["seek"])?;
-            same("hash in the journal", &got["last_hash"], &wanted["last_hash"])?;
+            same(
+                "hash in the journal",
+                &got["last_hash"],
+                &wanted["last_hash"],
+            )?;
         }
         Ok(())
     }
@@ -106,14 +116,24 @@ fn records(path: &Path) -> Result<Records, String> {
     let bytes = Bytes::from(fs::read(path).map_err(|error| error.to_string())?);
     let mut splitter = HekaFramingSplitter::new(Verifier::default(), 65536);
     let mut found = Vec::new();
-    cut(&mut splitter, &bytes, true, record_max(65536), false, &mut found);
+    cut(
+        &mut splitter,
+        &bytes,
+        true,
+        record_max(65536),
+        false,
+        &mut found,
+    );
     let mut records = Records::new();
     for (start, end) in found {
         let frame = bytes.slice(start..end);
         let body = 3 + usize::from(frame[1]);
         let event = Event::from(RawMessage::within(frame, body).map_err(|e| e.to_string())?);
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        records.entry(text(event.logger())).or_default().push(text(event.payload()));
+        records
+            .entry(text(event.logger()))
+            .or_default()
+            .push(text(event.payload()));
     }
     Ok(records)
 }
@@ -122,7 +142,9 @@ fn recorded_records(json: &Value) -> Records {
     let mut records = Records::new();
     for (logger, list) in json.as_object().into_iter().flatten() {
         let texts = list.as_array().into_iter().flatten();
-        let texts = texts.filter_map(json::bytes).map(|b| String::from_utf8_lossy(&b).into_owned());
+        let texts = texts
+            .filter_map(json::bytes)
+            .map(|b| String::from_utf8_lossy(&b).into_owned());
         records.insert(logger.clone(), texts.collect());
     }
     records
@@ -131,7 +153,11 @@ fn recorded_records(json: &Value) -> Records {
 fn tree(case: &Value, dir: &Path) -> Result<(), String> {
     let bench = Workbench::new()?;
     copy(&dir.join(text(case, "tree")), &bench.logs()).map_err(|error| error.to_string())?;
-    for (file, seconds) in case["mtimes_relative_seconds"].as_object().into_iter().flatten() {
+    for (file, seconds) in case["mtimes_relative_seconds"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         let age = Duration::from_secs(seconds.as_i64().unwrap_or(0).unsigned_abs());
         let file = File::options().write(true).open(bench.logs().join(file));
         let set = file.and_then(|file| file.set_modified(SystemTime::now() - age));
@@ -192,7 +218,9 @@ fn contents(json: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
         let bytes = match content["gzip_of"].as_str() {
             Some(text) => {
                 let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-                let packed = packer.write_all(text.as_bytes()).and_then(|()| packer.finish());
+                let packed = packer
+                    .write_all(text.as_bytes())
+                    .and_then(|()| packer.finish());
                 packed.map_err(|error| error.to_string())?
             }
             None => json::bytes(content).unwrap_or_default().to_vec(),
@@ -213,14 +241,20 @@ fn lay_out(
         fs::rename(dir.join(name), dir.join(format!("{name}.was")))?;
     }
     for (name, bytes) in files {
-        let grown = before.iter().find(|(_, old)| !old.is_empty() && bytes.starts_with(old));
+        let grown = before
+            .iter()
+            .find(|(_, old)| !old.is_empty() && bytes.starts_with(old));
         if let Some((was, _)) = grown {
             let old = dir.join(format!("{was}.was"));
             if old.exists() {
                 fs::rename(old, dir.join(name))?;
             }
         }
-        let mut file = File::options().create(true).write(true).truncate(false).open(dir.join(name))?;
+        let mut file = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(dir.join(name))?;
         file.write_all(bytes)?;
     }
     for name in before.keys() {

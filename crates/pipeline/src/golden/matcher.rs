@@ -35,7 +35,11 @@ fn check(case: &Value, events: &[Event]) -> Result<(), String> {
             let raw: Vec<u64> = hits(&matcher, events.iter());
             same("matches", &raw, &wanted)?;
             let owned: Vec<Event> = events.iter().map(|e| e.to_message().into()).collect();
-            same("matches of decoded messages", &hits(&matcher, owned.iter()), &wanted)
+            same(
+                "matches of decoded messages",
+                &hits(&matcher, owned.iter()),
+                &wanted,
+            )
         }
         ("syntax_error", Err(error)) => same("error", &place(&error), &text(case, "error").into()),
         (_, Ok(_)) => Err("accepted an expression that has an error".to_owned()),
@@ -52,5 +56,8 @@ fn hits<'a>(matcher: &Matcher, events: impl Iterator<Item = &'a Event>) -> Vec<u
 }
 
 fn place(error: &MatcherError) -> String {
-    format!("syntax error: last token: {} pos: {}", error.last_token, error.pos)
+    format!(
+        "syntax error: last token: {} pos: {}",
+        error.last_token, error.pos
+    )
 }

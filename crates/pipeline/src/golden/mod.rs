@@ -78,11 +78,17 @@ impl fmt::Display for Report {
         }
         let excepted = self.excepted.len();
         if excepted > 0 {
-            writeln!(f, "heka golden: {excepted} deliberate differences not counted below")?;
+            writeln!(
+                f,
+                "heka golden: {excepted} deliberate differences not counted below"
+            )?;
         }
         if self.unbuilt > 0 {
             let unbuilt = self.unbuilt;
-            writeln!(f, "heka golden: {unbuilt} cases of plugins not built yet not counted below")?;
+            writeln!(
+                f,
+                "heka golden: {unbuilt} cases of plugins not built yet not counted below"
+            )?;
         }
         write!(
             f,
@@ -125,7 +131,11 @@ fn same<T: PartialEq + fmt::Debug>(what: &str, got: &T, wanted: &T) -> Result<()
     if got == wanted {
         return Ok(());
     }
-    Err(format!("{what}: got {}, wanted {}", brief(got), brief(wanted)))
+    Err(format!(
+        "{what}: got {}, wanted {}",
+        brief(got),
+        brief(wanted)
+    ))
 }
 
 fn brief(value: &impl fmt::Debug) -> String {

@@ -61,7 +61,14 @@ fn cut_all(
     let mut found = Vec::new();
     let mut pass = |buffer: &mut Vec<u8>, end: bool| {
         found.clear();
-        let cut = cut(splitter, buffer, end, record_max, keep_truncated, &mut found);
+        let cut = cut(
+            splitter,
+            buffer,
+            end,
+            record_max,
+            keep_truncated,
+            &mut found,
+        );
         for &(start, stop) in &found {
             records.push((base + start, Bytes::copy_from_slice(&buffer[start..stop])));
         }
@@ -122,7 +129,11 @@ fn stream(case: &Value, dir: &Path) -> Result<(), String> {
     for read in [usize::MAX, 977, 7] {
         let max = record_max(message_max as usize);
         let cuts = cut_all(&mut *splitter, &input, read, max, false);
-        same("left", &(cuts.left.len() as u64), &case["bytes_left_at_eof"].as_u64().unwrap_or(0))?;
+        same(
+            "left",
+            &(cuts.left.len() as u64),
+            &case["bytes_left_at_eof"].as_u64().unwrap_or(0),
+        )?;
         let wanted: Vec<&Value> = cases(case, "records").collect();
         same("records", &cuts.records.len(), &wanted.len())?;
         for ((offset, record), wanted) in cuts.records.iter().zip(wanted) {
@@ -139,8 +150,16 @@ fn framed(
     wanted: &Value,
     case: &Value,
 ) -> Result<(), String> {
-    same("offset", &(offset as u64), &wanted["offset"].as_u64().unwrap_or(0))?;
-    same("length", &(record.len() as u64), &wanted["length"].as_u64().unwrap_or(0))?;
+    same(
+        "offset",
+        &(offset as u64),
+        &wanted["offset"].as_u64().unwrap_or(0),
+    )?;
+    same(
+        "length",
+        &(record.len() as u64),
+        &wanted["length"].as_u64().unwrap_or(0),
+    )?;
     let rejected = wanted["rejected_by_authentication"] == true;
     match splitter.content(record.clone()) {
         Content::Rejected => same("rejected", &true, &rejected),
@@ -151,7 +170,11 @@ fn framed(
             signer,
         } => {
             same("rejected", &false, &rejected)?;
-            same("signer", &signer.as_deref().unwrap_or(""), &text(wanted, "signer"))?;
+            same(
+                "signer",
+                &signer.as_deref().unwrap_or(""),
+                &text(wanted, "signer"),
+            )?;
             let decoded = Message::decode(&bytes.slice(start..));
             // heka-cat told which bodies are no messages.
             let told = format!("unmarshalling message at offset: {offset} ");
@@ -161,7 +184,11 @@ fn framed(
             let message = decoded.map_err(|error| error.to_string())?;
             match text(wanted, "payload") {
                 brief if brief.starts_with('(') => Ok(()),
-                _ => same("payload", &message.payload, &json::bytes(&wanted["payload"])),
+                _ => same(
+                    "payload",
+                    &message.payload,
+                    &json::bytes(&wanted["payload"]),
+                ),
             }
         }
     }
@@ -170,6 +197,8 @@ fn framed(
 fn unzipped(path: &Path) -> Result<Bytes, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    GzDecoder::new(file).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    GzDecoder::new(file)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
     Ok(bytes.into())
 }

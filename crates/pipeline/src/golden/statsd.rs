@@ -60,7 +60,11 @@ fn check(case: &Value) -> Result<(), String> {
 
 fn flush(event: &Event, wanted: &Value) -> Result<(), String> {
     let seconds = (event.timestamp() / 1_000_000_000).to_string();
-    same("type", &String::from_utf8_lossy(event.kind()).as_ref(), &text(wanted, "type"))?;
+    same(
+        "type",
+        &String::from_utf8_lossy(event.kind()).as_ref(),
+        &text(wanted, "type"),
+    )?;
     let payload = String::from_utf8_lossy(event.payload());
     let lines: BTreeSet<String> = payload.lines().map(str::to_owned).collect();
     let now = |line: &Value| line.as_str().unwrap_or_default().replace("<now>", &seconds);
@@ -74,5 +78,9 @@ fn flush(event: &Event, wanted: &Value) -> Result<(), String> {
         first["values"] = serde_json::json!([seconds.parse::<i64>().unwrap_or(0)]);
     }
     let recorded = Event::from(json::message(&recorded));
-    same("fields", &fields, &recorded.fields().map(plain_field).collect())
+    same(
+        "fields",
+        &fields,
+        &recorded.fields().map(plain_field).collect(),
+    )
 }

@@ -272,8 +272,19 @@ impl<'a> Lexer<'a> {
 
 fn unknown_word(word: &str) -> String {
     const WORDS: [&str; 13] = [
-        "Uuid", "Type", "Logger", "Payload", "EnvVersion", "Hostname", "Timestamp", "Severity",
-        "Pid", "Fields", "TRUE", "FALSE", "NIL",
+        "Uuid",
+        "Type",
+        "Logger",
+        "Payload",
+        "EnvVersion",
+        "Hostname",
+        "Timestamp",
+        "Severity",
+        "Pid",
+        "Fields",
+        "TRUE",
+        "FALSE",
+        "NIL",
     ];
     match crate::config::nearest(word, WORDS) {
         Some(near) => format!("unknown word {word}, did you mean {near}?"),

@@ -47,7 +47,9 @@ pub enum Dialect {
 
 /// An expression that is not a matcher. Fix the expression.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("syntax error: last token: {last_token} pos: {pos} ({reason}, line {line} column {column})")]
+#[error(
+    "syntax error: last token: {last_token} pos: {pos} ({reason}, line {line} column {column})"
+)]
 #[non_exhaustive]
 pub struct MatcherError {
     /// The last piece of text that was understood as a token.
@@ -65,7 +67,8 @@ pub struct MatcherError {
 impl MatcherError {
     fn new(text: &str, last_token: String, pos: usize, reason: String) -> MatcherError {
         let read = &text.as_bytes()[..pos];
-        let line_start = memchr::memrchr(b'\n', &read[..pos.saturating_sub(1)]).map_or(0, |at| at + 1);
+        let line_start =
+            memchr::memrchr(b'\n', &read[..pos.saturating_sub(1)]).map_or(0, |at| at + 1);
         MatcherError {
             last_token,
             pos,
@@ -196,7 +199,10 @@ type == 'TEST'                         | !!
                 Ok(_) => 'f',
                 Err(_) => '!',
             };
-            let got: String = [Dialect::Extended, Dialect::Heka].map(judge).iter().collect();
+            let got: String = [Dialect::Extended, Dialect::Heka]
+                .map(judge)
+                .iter()
+                .collect();
             assert_eq!(got, wanted.trim(), "{expr}");
         }
     }

@@ -19,7 +19,9 @@ pub struct Hits(Vec<u64>);
 impl Hits {
     /// Whether the matcher at `index` matched.
     pub fn contains(&self, index: usize) -> bool {
-        self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+        self.0
+            .get(index / 64)
+            .is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
     /// Whether none matched.
@@ -125,7 +127,10 @@ impl MatcherSet {
     #[inline]
     fn ask(&self, index: u32, event: &Event, hits: &mut Hits) {
         let entry = &self.entries[index as usize];
-        let signed = entry.signer.as_deref().is_none_or(|name| event.signer() == Some(name));
+        let signed = entry
+            .signer
+            .as_deref()
+            .is_none_or(|name| event.signer() == Some(name));
         if signed && (entry.decided || entry.matcher.matches(event)) {
             hits.insert(index);
         }
@@ -135,9 +140,14 @@ impl MatcherSet {
 /// What an expression demands of a message's `Type`.
 enum Demand {
     Never,
-    Anything { exact: bool },
+    Anything {
+        exact: bool,
+    },
     /// One of these. `exact`: and nothing else.
-    Kinds { kinds: Vec<Box<[u8]>>, exact: bool },
+    Kinds {
+        kinds: Vec<Box<[u8]>>,
+        exact: bool,
+    },
 }
 
 impl Demand {

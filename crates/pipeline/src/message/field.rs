@@ -96,11 +96,7 @@ impl Field {
     }
 
     /// A string field with one value.
-    pub fn string(
-        name: impl Into<Bytes>,
-        value: impl Into<Bytes>,
-        representation: &str,
-    ) -> Field {
+    pub fn string(name: impl Into<Bytes>, value: impl Into<Bytes>, representation: &str) -> Field {
         let mut field = Field::typed(name, ValueType::STRING, representation);
         field.strings.push(value.into());
         field

@@ -134,7 +134,11 @@ impl Message {
             .map(|f| {
                 64 + text(&f.name)
                     + text(&f.representation)
-                    + f.strings.iter().chain(&f.bytes).map(|v| v.len() + 8).sum::<usize>()
+                    + f.strings
+                        .iter()
+                        .chain(&f.bytes)
+                        .map(|v| v.len() + 8)
+                        .sum::<usize>()
                     + 8 * (f.integers.len() + f.doubles.len() + f.bools.len())
             })
             .sum();
@@ -198,9 +202,6 @@ mod tests {
     #[test]
     fn a_wrong_wire_type_names_the_field() {
         let error = Message::decode(&Bytes::from_static(&[0x12, 1, b'a'])).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "wrong wire type 2 for field 2 at byte 0"
-        );
+        assert_eq!(error.to_string(), "wrong wire type 2 for field 2 at byte 0");
     }
 }

@@ -19,7 +19,7 @@ const ABSENT: Span = Span {
 };
 
 impl Span {
-    fn of<'a>(self, buf: &'a [u8]) -> Option<&'a [u8]> {
+    fn of(self, buf: &[u8]) -> Option<&[u8]> {
         (self.start != u32::MAX).then(|| &buf[self.start as usize..self.end as usize])
     }
 }
@@ -245,7 +245,12 @@ mod tests {
         let raw = RawMessage::within(frame.clone().into(), start).unwrap();
         assert_eq!(raw.plain_frame(), Some(&frame[..]));
         assert_eq!(raw.body(), body);
-        assert!(RawMessage::new(body.into()).unwrap().plain_frame().is_none());
+        assert!(
+            RawMessage::new(body.into())
+                .unwrap()
+                .plain_frame()
+                .is_none()
+        );
     }
 
     #[test]

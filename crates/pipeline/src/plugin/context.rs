@@ -243,7 +243,10 @@ impl InputContext {
 
     /// Time between ticks, if it ticks.
     pub fn ticker(&self) -> Option<Duration> {
-        self.common.ticker_interval.filter(|secs| *secs > 0).map(Duration::from_secs)
+        self.common
+            .ticker_interval
+            .filter(|secs| *secs > 0)
+            .map(Duration::from_secs)
     }
 
     /// What messages of this input start as: type and logger are its name.

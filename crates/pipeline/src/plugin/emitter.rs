@@ -36,7 +36,8 @@ impl Emitter {
         finalizer: Option<Finalizer>,
     ) -> Result<(), Stopped> {
         self.stats.processed.add(events.len() as u64);
-        self.router.send(Batch::new(events, finalizer), &mut self.scratch)
+        self.router
+            .send(Batch::new(events, finalizer), &mut self.scratch)
     }
 
     /// The counters of the plugin.

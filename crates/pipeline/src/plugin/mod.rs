@@ -26,7 +26,7 @@ pub use input::Input;
 pub use output::{Next, Output, Undelivered};
 pub use registry::{Category, Defaults, NoSettings, Plugin, Registry};
 pub(crate) use registry::{MakeFilter, MakeInput, MakeOutput, Maker, Parts, SplitterPart};
-pub use session::{Session, SessionOptions};
 pub(crate) use session::now_nanos;
+pub use session::{Session, SessionOptions};
 pub use splitter::{Content, Found, Splitter};
 pub use stats::{Counter, Stats};

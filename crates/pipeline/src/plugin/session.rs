@@ -408,7 +408,9 @@ fn stopped(stopped: Stopped) -> io::Error {
 
 /// The time of the wall clock in nanoseconds since 1970.
 pub(crate) fn now_nanos() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 

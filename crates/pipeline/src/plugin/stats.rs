@@ -64,7 +64,10 @@ impl Stats {
         fixed
             .into_iter()
             .map(|(name, counter)| (name.to_owned(), counter.get()))
-            .chain(more.iter().map(|(name, counter)| (name.clone(), counter.get())))
+            .chain(
+                more.iter()
+                    .map(|(name, counter)| (name.clone(), counter.get())),
+            )
             .collect()
     }
 }

@@ -115,7 +115,9 @@ fn pieces(value: &str) -> Vec<Piece> {
     let mut rest = value;
     while let Some(at) = rest.find('%') {
         let name = &rest[at + 1..];
-        let len = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+        let len = name
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(name.len());
         text.push_str(&rest[..at]);
         if len > 0 && name[len..].starts_with('%') {
             pieces.push(Piece::Text(std::mem::take(&mut text)));

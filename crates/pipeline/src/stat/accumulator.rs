@@ -61,7 +61,9 @@ impl Accumulator {
         match stat.kind {
             StatKind::Counter => {
                 let amount = (stat.value / stat.rate) as i64;
-                with(&mut self.counters, stat.bucket, |sum| *sum = sum.saturating_add(amount))
+                with(&mut self.counters, stat.bucket, |sum| {
+                    *sum = sum.saturating_add(amount)
+                })
             }
             StatKind::Timer => with(&mut self.timers, stat.bucket, |timer| {
                 timer.count += 1;
@@ -119,11 +121,17 @@ impl Accumulator {
             return;
         }
         self.counters.values_mut().for_each(|count| *count = 0);
-        self.timers.values_mut().for_each(|timer| *timer = Timer::default());
+        self.timers
+            .values_mut()
+            .for_each(|timer| *timer = Timer::default());
     }
 }
 
-fn with<T: Default>(buckets: &mut BTreeMap<String, T>, name: String, change: impl FnOnce(&mut T)) -> bool {
+fn with<T: Default>(
+    buckets: &mut BTreeMap<String, T>,
+    name: String,
+    change: impl FnOnce(&mut T),
+) -> bool {
     if buckets.len() >= BUCKETS_MAX && !buckets.contains_key(&name) {
         return false;
     }
@@ -134,7 +142,10 @@ fn with<T: Default>(buckets: &mut BTreeMap<String, T>, name: String, change: imp
 /// Joins the parts that are not empty with dots.
 fn join(parts: &[&str]) -> String {
     let parts = parts.iter().map(|part| part.trim_end_matches('.'));
-    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+    parts
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 impl Timer {
@@ -153,7 +164,11 @@ impl Timer {
         };
         // An empty sum would be -0.
         let sum = values.iter().fold(0.0, |sum, value| sum + value);
-        let mean = if values.is_empty() { 0.0 } else { sum / values.len() as f64 };
+        let mean = if values.is_empty() {
+            0.0
+        } else {
+            sum / values.len() as f64
+        };
         let mut put = |what: &str, number| out.push((format!("{name}.{what}"), number));
         put("count", Number::Integer(self.count as i64));
         put("count_ps", Number::Float(self.count as f64 / seconds));

@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn samples_are_read() {
         let stat = |name: &str, value, kind, rate| Some((name.to_owned(), value, kind, rate));
-        assert_eq!(read("hits:1|c|@0.5"), stat("hits", 1.0, StatKind::Counter, 0.5));
+        assert_eq!(
+            read("hits:1|c|@0.5"),
+            stat("hits", 1.0, StatKind::Counter, 0.5)
+        );
         assert_eq!(read("  t:1.5|ms \r"), stat("t", 1.5, StatKind::Timer, 1.0));
         assert_eq!(read("g:x|g"), stat("g", 0.0, StatKind::Gauge, 1.0));
         assert_eq!(read("a:1|c|#tag:x"), stat("a", 1.0, StatKind::Counter, 1.0));
@@ -58,7 +61,9 @@ mod tests {
 
     #[test]
     fn other_lines_are_not() {
-        for line in ["", "bad", "a:1", "a:1|", "a:1|zz", "a:1|s", "a:1|2|c", "a:1|c|@x", "a:1|c|@0"] {
+        for line in [
+            "", "bad", "a:1", "a:1|", "a:1|zz", "a:1|s", "a:1|2|c", "a:1|c|@x", "a:1|c|@0",
+        ] {
             assert_eq!(read(line), None, "{line}");
         }
     }

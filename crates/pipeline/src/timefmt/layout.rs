@@ -87,11 +87,27 @@ const fn offset(zulu: bool, colon: bool, minutes: bool, seconds: bool) -> Piece 
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const WEEKDAYS: [&str; 7] = [
-    "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
 ];
 
 impl Layout {
@@ -261,7 +277,12 @@ impl Reader<'_> {
     }
 
     fn number(&mut self, min: usize, max: usize) -> Option<u32> {
-        let digits = self.rest.iter().take(max).take_while(|b| b.is_ascii_digit()).count();
+        let digits = self
+            .rest
+            .iter()
+            .take(max)
+            .take_while(|b| b.is_ascii_digit())
+            .count();
         if digits < min {
             return None;
         }
@@ -274,14 +295,20 @@ impl Reader<'_> {
     fn name(&mut self, names: &[&str], len: usize) -> Option<usize> {
         let place = names.iter().position(|name| {
             let name = &name.as_bytes()[..name.len().min(len)];
-            self.rest.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name))
+            self.rest
+                .get(..name.len())
+                .is_some_and(|text| text.eq_ignore_ascii_case(name))
         })?;
         self.rest = &self.rest[names[place].len().min(len)..];
         Some(place)
     }
 
     fn zone_name(&mut self) -> Option<()> {
-        let letters = self.rest.iter().take_while(|b| b.is_ascii_uppercase()).count();
+        let letters = self
+            .rest
+            .iter()
+            .take_while(|b| b.is_ascii_uppercase())
+            .count();
         if !(3..=5).contains(&letters) {
             return None;
         }
@@ -328,7 +355,12 @@ impl Reader<'_> {
 
     fn any_fraction(&mut self) -> Option<()> {
         let mark = matches!(self.rest.first(), Some(b'.' | b','));
-        let digits = self.rest.iter().skip(1).take_while(|b| b.is_ascii_digit()).count();
+        let digits = self
+            .rest
+            .iter()
+            .skip(1)
+            .take_while(|b| b.is_ascii_digit())
+            .count();
         if mark && digits > 0 {
             return self.fraction(digits);
         }
@@ -367,7 +399,10 @@ mod tests {
             ("Mon Jan _2 15:04:05 2006", "Fri Jan 10 07:04:56 2014"),
             ("2006-01-02T15:04:05Z07:00", "2014-01-10T07:04:56Z"),
             ("Jan _2 15:04:05", "Jan 10 07:04:56"),
-            ("Monday, 02-Jan-06 03:04:05 PM MST", "Friday, 10-Jan-14 07:04:56 AM UTC"),
+            (
+                "Monday, 02-Jan-06 03:04:05 PM MST",
+                "Friday, 10-Jan-14 07:04:56 AM UTC",
+            ),
         ] {
             assert_eq!(parse(layout, text), Some(AT), "{layout}");
         }
@@ -376,14 +411,25 @@ mod tests {
     #[test]
     fn fractions_are_read_with_and_without_a_place_in_the_layout() {
         let half = Some(AT + 500_000_000);
-        assert_eq!(parse("2006-01-02 15:04:05,000", "2014-01-10 07:04:56,500"), half);
-        assert_eq!(parse("2006-01-02 15:04:05.999", "2014-01-10 07:04:56.5"), half);
+        assert_eq!(
+            parse("2006-01-02 15:04:05,000", "2014-01-10 07:04:56,500"),
+            half
+        );
+        assert_eq!(
+            parse("2006-01-02 15:04:05.999", "2014-01-10 07:04:56.5"),
+            half
+        );
         assert_eq!(parse("2006-01-02 15:04:05", "2014-01-10 07:04:56.5"), half);
     }
 
     #[test]
     fn what_does_not_fit_is_no_time() {
-        for text in ["2014-13-10 07:04:56", "2014-01-10", "x", "2014-01-10 07:04:56 x"] {
+        for text in [
+            "2014-13-10 07:04:56",
+            "2014-01-10",
+            "x",
+            "2014-01-10 07:04:56 x",
+        ] {
             assert_eq!(parse("2006-01-02 15:04:05", text), None, "{text}");
         }
     }

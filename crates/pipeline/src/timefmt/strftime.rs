@@ -8,8 +8,18 @@ use jiff::civil::{DateTime, Weekday};
 use super::utc;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 /// A format, read once.
@@ -58,7 +68,10 @@ impl StrfTime {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Letter('s') => put(&mut out, format_args!("{}", nanos.div_euclid(1_000_000_000))),
+                Piece::Letter('s') => put(
+                    &mut out,
+                    format_args!("{}", nanos.div_euclid(1_000_000_000)),
+                ),
                 Piece::Letter(letter) => letter_of(*letter, time, &mut out),
             }
         }
@@ -154,18 +167,27 @@ mod tests {
     #[test]
     fn letters_are_replaced_and_unknown_ones_copied() {
         let format = |text| StrfTime::new(text).format(MOMENT);
-        assert_eq!(format("%Y-%m-%dT%H:%M:%S.%f %%"), "2014-11-24T14:54:53.123456 %");
+        assert_eq!(
+            format("%Y-%m-%dT%H:%M:%S.%f %%"),
+            "2014-11-24T14:54:53.123456 %"
+        );
         assert_eq!(format("%a %B %j %p %I %U%"), "Mon November 328 PM 02 %U%");
     }
 
     #[test]
     fn times_before_1970_are_written() {
-        assert_eq!(StrfTime::new("%F %T %s").format(-1), "1969-12-31 23:59:59 -1");
+        assert_eq!(
+            StrfTime::new("%F %T %s").format(-1),
+            "1969-12-31 23:59:59 -1"
+        );
     }
 
     #[test]
     fn fractions_lose_their_last_zeros() {
-        assert_eq!(rfc3339_utc(1_500_000_000), "1970-01-01 00:00:01.5 +0000 UTC");
+        assert_eq!(
+            rfc3339_utc(1_500_000_000),
+            "1970-01-01 00:00:01.5 +0000 UTC"
+        );
         assert_eq!(rfc3339_utc(0), "1970-01-01 00:00:00 +0000 UTC");
     }
 }

@@ -56,10 +56,12 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_bound_and_tries_are_counted() {
-        let mut settings = Retries::default();
-        settings.max_jitter = GoDuration(Duration::ZERO);
-        settings.max_delay = GoDuration(Duration::from_millis(700));
-        settings.max_retries = 4;
+        let settings = Retries {
+            max_jitter: GoDuration(Duration::ZERO),
+            max_delay: GoDuration(Duration::from_millis(700)),
+            max_retries: 4,
+            ..Retries::default()
+        };
         let mut backoff = Backoff::new(&settings);
         let mut waits = || std::iter::from_fn(|| backoff.next_wait()).collect::<Vec<_>>();
         assert_eq!(waits(), [250, 500, 700, 700].map(Duration::from_millis));

@@ -30,7 +30,13 @@ impl FilterRunner {
     pub(super) fn make(&mut self) -> Result<Box<dyn Filter>, String> {
         let (globals, services) = (self.cx.globals().clone(), self.cx.services().clone());
         let wants = &self.planned.wants;
-        let cx = BuildContext::new(&self.planned.name, &globals, &services, &self.parts, wants.ticker);
+        let cx = BuildContext::new(
+            &self.planned.name,
+            &globals,
+            &services,
+            &self.parts,
+            wants.ticker,
+        );
         let mut filter = (self.planned.make)(&cx).map_err(|error| error.to_string())?;
         filter.start(&mut self.cx)?;
         Ok(filter)

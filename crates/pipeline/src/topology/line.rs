@@ -26,7 +26,10 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn open(name: &str, wants: &Wants, globals: &Globals) -> Result<Line, String> {
-        let front = Arc::new(Queue::new(wants.queue.max_bytes, wants.queue.when_full.into()));
+        let front = Arc::new(Queue::new(
+            wants.queue.max_bytes,
+            wants.queue.when_full.into(),
+        ));
         let Some(buffering) = &wants.buffering else {
             return Ok(Line {
                 back: front.clone(),

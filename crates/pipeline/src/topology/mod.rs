@@ -13,8 +13,8 @@ mod line;
 mod output;
 mod report;
 mod roster;
-mod watch;
 mod ticker;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,7 +26,9 @@ use thiserror::Error;
 use crate::config::{Plan, PlannedFilter, PlannedInput, PlannedOutput, Wants};
 use crate::flow::{Pop, Route, Router, Signal};
 use crate::message::{Field, Message, UuidSource};
-use crate::plugin::{FilterContext, Globals, InputContext, OutputContext, Parts, Services, Stats, now_nanos};
+use crate::plugin::{
+    FilterContext, Globals, InputContext, OutputContext, Parts, Services, Stats, now_nanos,
+};
 
 use filter::FilterRunner;
 use input::InputRunner;
@@ -173,23 +175,27 @@ impl Topology {
             signer: wants.signer.clone(),
             queue: line.front.clone(),
         };
-        let filters = self.filters.iter().map(|c| route(&c.planned.name, &c.planned.wants, &c.line));
-        let outputs = self.outputs.iter().map(|c| route(&c.planned.name, &c.planned.wants, &c.line));
+        let filters = self
+            .filters
+            .iter()
+            .map(|c| route(&c.planned.name, &c.planned.wants, &c.line));
+        let outputs = self
+            .outputs
+            .iter()
+            .map(|c| route(&c.planned.name, &c.planned.wants, &c.line));
         let routes: Vec<Route> = filters.chain(outputs).collect();
         self.router.change(|table| *table = routes);
     }
 
-    fn start_output(
-        &mut self,
-        planned: PlannedOutput,
-        line: Option<Line>,
-    ) -> Result<(), String> {
+    fn start_output(&mut self, planned: PlannedOutput, line: Option<Line>) -> Result<(), String> {
         let line = self.line(line, &planned.name, &planned.wants)?;
         let encoder = match &planned.encoder {
             None => None,
             Some(name) => Some(self.encoder(name)?),
         };
-        let writes_messages = encoder.as_ref().is_some_and(|encoder| encoder.writes_messages());
+        let writes_messages = encoder
+            .as_ref()
+            .is_some_and(|encoder| encoder.writes_messages());
         let consumer = Consumer {
             line,
             stats: Stats::default(),
@@ -216,7 +222,11 @@ impl Topology {
             hand_over: consumer.hand_over.clone(),
             held: None,
         };
-        let leave = self.leaving(&consumer.planned.name, consumer.planned.wants.can_exit, Some(&consumer.line));
+        let leave = self.leaving(
+            &consumer.planned.name,
+            consumer.planned.wants.can_exit,
+            Some(&consumer.line),
+        );
         let name = consumer.planned.name.clone();
         self.outputs.push(consumer);
         self.spawn(name, leave, move |started| {
@@ -235,18 +245,20 @@ impl Topology {
     }
 
     fn encoder(&self, name: &str) -> Result<Box<dyn crate::plugin::Encoder>, String> {
-        let cx = crate::plugin::BuildContext::new(name, &self.globals, &self.services, &self.parts, None);
+        let cx = crate::plugin::BuildContext::new(
+            name,
+            &self.globals,
+            &self.services,
+            &self.parts,
+            None,
+        );
         let Some(make) = self.parts.encoders.get(name) else {
             return Err(format!("no encoder named {name}"));
         };
         make(&cx).map_err(|error| error.to_string())
     }
 
-    fn start_filter(
-        &mut self,
-        planned: PlannedFilter,
-        line: Option<Line>,
-    ) -> Result<(), String> {
+    fn start_filter(&mut self, planned: PlannedFilter, line: Option<Line>) -> Result<(), String> {
         let consumer = Consumer {
             line: self.line(line, &planned.name, &planned.wants)?,
             stats: Stats::default(),
@@ -269,7 +281,11 @@ impl Topology {
             abort: self.abort.clone(),
             hand_over: consumer.hand_over.clone(),
         };
-        let leave = self.leaving(&consumer.planned.name, consumer.planned.wants.can_exit, Some(&consumer.line));
+        let leave = self.leaving(
+            &consumer.planned.name,
+            consumer.planned.wants.can_exit,
+            Some(&consumer.line),
+        );
         let name = consumer.planned.name.clone();
         self.filters.push(consumer);
         self.spawn(name, leave, move |started| {
@@ -408,7 +424,8 @@ impl Topology {
     /// Lets plugins ask for reports.
     fn offer_report(&self) {
         let observed = self.observed();
-        self.services.offer_report(Arc::new(move || observed.report()));
+        self.services
+            .offer_report(Arc::new(move || observed.report()));
     }
 
     /// Goes on with another plan: plugins whose settings did not change keep
@@ -464,7 +481,9 @@ impl Topology {
         if let Err(reason) = self.roster.wait_started(&names) {
             tracing::error!("reload: {reason}");
         }
-        report.removed.extend(old.iter().map(|c| c.planned.name.clone()));
+        report
+            .removed
+            .extend(old.iter().map(|c| c.planned.name.clone()));
         old
     }
 
@@ -500,7 +519,9 @@ impl Topology {
         if let Err(reason) = self.roster.wait_started(&names) {
             tracing::error!("reload: {reason}");
         }
-        report.removed.extend(old.iter().map(|c| c.planned.name.clone()));
+        report
+            .removed
+            .extend(old.iter().map(|c| c.planned.name.clone()));
         old
     }
 
@@ -537,7 +558,11 @@ impl Topology {
         for (name, line, stop) in filters.chain(outputs) {
             stop.raise();
             line.close();
-            if !self.roster.wait_over(std::slice::from_ref(name), deadline).is_empty() {
+            if !self
+                .roster
+                .wait_over(std::slice::from_ref(name), deadline)
+                .is_empty()
+            {
                 line.abort();
             }
             self.roster.forget(name);
@@ -595,13 +620,21 @@ impl Topology {
         for filter in &self.filters {
             filter.line.close();
         }
-        let filters: Vec<_> = self.filters.iter().map(|c| c.planned.name.clone()).collect();
+        let filters: Vec<_> = self
+            .filters
+            .iter()
+            .map(|c| c.planned.name.clone())
+            .collect();
         self.end(&filters, deadline, &mut report);
         for output in &self.outputs {
             output.stop.raise();
             output.line.close();
         }
-        let outputs: Vec<_> = self.outputs.iter().map(|c| c.planned.name.clone()).collect();
+        let outputs: Vec<_> = self
+            .outputs
+            .iter()
+            .map(|c| c.planned.name.clone())
+            .collect();
         self.end(&outputs, deadline, &mut report);
         self.inputs.clear();
         self.filters.clear();
@@ -650,7 +683,8 @@ impl Leaving {
             self.roster.fatal(format!("[{}] {reason}", self.name));
             return;
         }
-        self.router.change(|routes| routes.retain(|route| route.name != self.name));
+        self.router
+            .change(|routes| routes.retain(|route| route.name != self.name));
         if let Some(line) = &self.line {
             line.close();
             while let Pop::Delivery(delivery) = line.back.pop(None) {
@@ -669,6 +703,7 @@ impl Leaving {
             fields: vec![Field::string("plugin", self.name.to_string(), "")],
             ..Message::default()
         };
-        self.router.inject(&self.name, vec![message.into()], &mut Default::default());
+        self.router
+            .inject(&self.name, vec![message.into()], &mut Default::default());
     }
 }

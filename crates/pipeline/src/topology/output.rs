@@ -138,7 +138,12 @@ impl OutputRunner {
     }
 
     /// Offers a delivery until it is taken, refused, or the pipeline stops.
-    fn offer(&mut self, output: &mut dyn Output, delivery: Delivery, backoff: &mut Backoff) -> Step {
+    fn offer(
+        &mut self,
+        output: &mut dyn Output,
+        delivery: Delivery,
+        backoff: &mut Backoff,
+    ) -> Step {
         let mut delivery = delivery;
         let mut wait = RETRY_FIRST;
         loop {

@@ -54,7 +54,11 @@ impl Report {
     pub fn to_text(&self) -> String {
         let mut out = String::from("========[heka.all-report]========\n====Globals====\nRouter:\n");
         let _ = writeln!(out, "    ProcessMessageCount: {}", self.routed);
-        for (kind, title) in [("inputs", "Inputs"), ("filters", "Filters"), ("outputs", "Outputs")] {
+        for (kind, title) in [
+            ("inputs", "Inputs"),
+            ("filters", "Filters"),
+            ("outputs", "Outputs"),
+        ] {
             let _ = writeln!(out, "===={title}====");
             for plugin in self.plugins.iter().filter(|plugin| plugin.kind == kind) {
                 let _ = writeln!(out, "{}:", plugin.name);
@@ -139,8 +143,13 @@ mod tests {
              \"ProcessMessageCount\":{\"value\":3,\"representation\":\"count\"}}],\
              \"filters\":[],\"outputs\":[]}"
         );
-        assert!(report().to_text().contains("a\"b:\n    ProcessMessageCount: 3\n"));
-        let line = "hekad_plugin_stat{kind=\"inputs\",plugin=\"a\\\"b\",stat=\"ProcessMessageCount\"} 3\n";
+        assert!(
+            report()
+                .to_text()
+                .contains("a\"b:\n    ProcessMessageCount: 3\n")
+        );
+        let line =
+            "hekad_plugin_stat{kind=\"inputs\",plugin=\"a\\\"b\",stat=\"ProcessMessageCount\"} 3\n";
         assert!(report().to_metrics().contains(line));
     }
 }

@@ -55,7 +55,9 @@ impl Roster {
     pub(super) fn wait_started(&self, names: &[Arc<str>]) -> Result<(), String> {
         let mut state = self.shared.0.lock();
         let starting = |state: &mut State| {
-            names.iter().any(|name| state.stages.get(name) == Some(&Stage::Starting))
+            names
+                .iter()
+                .any(|name| state.stages.get(name) == Some(&Stage::Starting))
         };
         self.shared.1.wait_while(&mut state, starting);
         for name in names {

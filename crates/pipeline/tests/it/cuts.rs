@@ -17,7 +17,11 @@ fn records(splitter: &mut dyn Splitter, input: &[u8], reads: &[usize]) -> (Vec<V
     let mut pass = |buffer: &mut Vec<u8>, end| {
         found.clear();
         let cut = cut(splitter, buffer, end, RECORD_MAX, true, &mut found);
-        records.extend(found.iter().map(|&(start, stop)| buffer[start..stop].to_vec()));
+        records.extend(
+            found
+                .iter()
+                .map(|&(start, stop)| buffer[start..stop].to_vec()),
+        );
         buffer.drain(..cut.used);
     };
     let mut rest = input;

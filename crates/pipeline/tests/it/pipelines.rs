@@ -15,7 +15,10 @@ use headwater_pipeline::topology::Topology;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn plan(base: &Path, config: &str) -> Plan {
-    let text = format!("[hekad]\nbase_dir = '{}'\nstop_timeout = '2s'\n{config}", base.display());
+    let text = format!(
+        "[hekad]\nbase_dir = '{}'\nstop_timeout = '2s'\n{config}",
+        base.display()
+    );
     let config = Config::from_text("test", &text).unwrap();
     Plan::new(&config, &plugins::registry()).unwrap()
 }
@@ -27,7 +30,11 @@ fn start(base: &Path, config: &str) -> Topology {
 fn stat(topology: &Topology, plugin: &str, name: &str) -> u64 {
     let report = topology.report();
     let plugin = report.plugins.iter().find(|p| &*p.name == plugin).unwrap();
-    plugin.stats.iter().find(|(stat, _)| stat == name).map_or(0, |(_, value)| *value)
+    plugin
+        .stats
+        .iter()
+        .find(|(stat, _)| stat == name)
+        .map_or(0, |(_, value)| *value)
 }
 
 fn connect(topology: &Topology, input: &str) -> TcpStream {
@@ -58,7 +65,9 @@ fn frames(count: i32) -> Vec<u8> {
 }
 
 fn lines(path: &Path) -> usize {
-    fs::read(path).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
+    fs::read(path).map_or(0, |bytes| {
+        bytes.iter().filter(|byte| **byte == b'\n').count()
+    })
 }
 
 fn file_output(name: &str, base: &Path) -> String {
@@ -74,7 +83,10 @@ const TCP_IN: &str = "[in]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\n";
 #[test]
 fn frames_come_in_and_lines_go_out() {
     let base = tempfile::tempdir().unwrap();
-    let mut topology = start(base.path(), &format!("{TCP_IN}{}", file_output("out", base.path())));
+    let mut topology = start(
+        base.path(),
+        &format!("{TCP_IN}{}", file_output("out", base.path())),
+    );
     connect(&topology, "in").write_all(&frames(1000)).unwrap();
     let out = base.path().join("out.log");
     wait_until("all lines", || lines(&out) == 1000);
@@ -86,7 +98,10 @@ fn frames_come_in_and_lines_go_out() {
 #[test]
 fn what_is_sent_before_a_stop_is_written() {
     let base = tempfile::tempdir().unwrap();
-    let mut topology = start(base.path(), &format!("{TCP_IN}{}", file_output("out", base.path())));
+    let mut topology = start(
+        base.path(),
+        &format!("{TCP_IN}{}", file_output("out", base.path())),
+    );
     connect(&topology, "in").write_all(&frames(5000)).unwrap();
     wait_until("the first messages", || topology.report().routed > 0);
     topology.stop();
@@ -105,9 +120,8 @@ fn a_dead_output_does_not_hold_up_a_healthy_one() {
     let base = tempfile::tempdir().unwrap();
     let (listener, address) = dead_address();
     drop(listener);
-    let dead = format!(
-        "[dead]\ntype = 'TcpOutput'\naddress = '{address}'\nmessage_matcher = 'TRUE'\n"
-    );
+    let dead =
+        format!("[dead]\ntype = 'TcpOutput'\naddress = '{address}'\nmessage_matcher = 'TRUE'\n");
     let config = format!("{TCP_IN}{dead}{}", file_output("out", base.path()));
     let mut topology = start(base.path(), &config);
     let mut stream = connect(&topology, "in");
@@ -119,7 +133,11 @@ fn a_dead_output_does_not_hold_up_a_healthy_one() {
     wait_until("all lines", || lines(&out) == 100_000);
     let started = Instant::now();
     let stopped = topology.stop();
-    assert!(started.elapsed() < Duration::from_secs(2), "stop took {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "stop took {:?}",
+        started.elapsed()
+    );
     assert_eq!(stopped.stuck, []);
 }
 
@@ -158,13 +176,19 @@ fn full_queues_and_blocked_plugins_do_not_keep_a_stop_from_ending() {
     );
     let mut topology = start(base.path(), &config);
     let mut stream = connect(&topology, "in");
-    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
     let block = frames(10_000);
     // Write until nothing moves any more.
     while stream.write_all(&block).is_ok() {}
     let started = Instant::now();
     let stopped = topology.stop();
-    assert!(started.elapsed() < Duration::from_secs(5), "stop took {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "stop took {:?}",
+        started.elapsed()
+    );
     assert_eq!(stopped.stuck, []);
     drop(listener);
 }
@@ -183,8 +207,10 @@ fn a_reload_under_load_loses_nothing() {
     for round in 0..50 {
         // The output changes each time, a filter comes and goes.
         let filter = "[count]\ntype = 'CounterFilter'\nmessage_matcher = 'TRUE'\n";
-        let changed = config(if round % 2 == 0 { filter } else { "" })
-            .replace("flush_interval = 5", &format!("flush_interval = {}", 1 + round % 7));
+        let changed = config(if round % 2 == 0 { filter } else { "" }).replace(
+            "flush_interval = 5",
+            &format!("flush_interval = {}", 1 + round % 7),
+        );
         topology.reload(plan(base.path(), &changed)).unwrap();
     }
     sender.join().unwrap();
@@ -197,7 +223,10 @@ fn a_reload_under_load_loses_nothing() {
 #[test]
 fn random_bytes_disturb_nothing_else() {
     let base = tempfile::tempdir().unwrap();
-    let mut topology = start(base.path(), &format!("{TCP_IN}{}", file_output("out", base.path())));
+    let mut topology = start(
+        base.path(),
+        &format!("{TCP_IN}{}", file_output("out", base.path())),
+    );
     let mut noise = connect(&topology, "in");
     let mut state = 1u32;
     let bytes: Vec<u8> = (0..300_000)
@@ -211,7 +240,9 @@ fn random_bytes_disturb_nothing_else() {
     let out = base.path().join("out.log");
     wait_until("all lines", || lines(&out) == 100);
     drop(noise);
-    wait_until("the noise is counted", || stat(&topology, "in", "SkippedBytes") > 0);
+    wait_until("the noise is counted", || {
+        stat(&topology, "in", "SkippedBytes") > 0
+    });
     topology.stop();
 }
 
@@ -274,7 +305,10 @@ mod http {
         // The answer came when the last file was written.
         let written = fs::read_to_string(base.path().join("out.log")).unwrap();
         assert!(written.contains(":Payload: hello there\n"), "{written}");
-        assert!(written.contains("name:\"Path\" type:string value:\"/hop\""), "{written}");
+        assert!(
+            written.contains("name:\"Path\" type:string value:\"/hop\""),
+            "{written}"
+        );
         assert!(post(port, "guess", "x").starts_with("HTTP/1.1 401"));
         first.stop();
         last.stop();

@@ -30,7 +30,7 @@ use super::queue::{Pop, Queue};
 use super::signal::Signal;
 
 /// The cursor is written at most this often, and at the end.
-const CURSOR_EVERY: Duration = Duration::from_millis(500);
+const CURSOR_EVERY: Duration = Duration::from_millis(200);
 /// Without anybody waiting, the log is synced this often.
 const SYNC_EVERY: Duration = Duration::from_millis(500);
 /// Bytes appended in one write at most, give or take a delivery.
@@ -170,11 +170,15 @@ impl Spool {
     fn spawn_threads(&mut self, follower: Follower) -> Result<(), SpoolError> {
         let (shared, front) = (self.shared.clone(), self.front.clone());
         let write = move || shared.write(&front);
-        let writer = std::thread::Builder::new().name("spool-write".to_owned()).spawn(write)?;
+        let writer = std::thread::Builder::new()
+            .name("spool-write".to_owned())
+            .spawn(write)?;
         self.threads.push(writer);
         let (shared, back) = (self.shared.clone(), self.back.clone());
         let read = move || shared.read(follower, &back);
-        let reader = std::thread::Builder::new().name("spool-read".to_owned()).spawn(read)?;
+        let reader = std::thread::Builder::new()
+            .name("spool-read".to_owned())
+            .spawn(read)?;
         self.threads.push(reader);
         Ok(())
     }
@@ -274,9 +278,10 @@ impl Shared {
             }
         }
         let awaited = deliveries.iter().any(Delivery::is_awaited);
-        let appended = self.wal.append(&records).and_then(|ticket| {
-            if awaited { ticket.wait() } else { Ok(()) }
-        });
+        let appended = self
+            .wal
+            .append(&records)
+            .and_then(|ticket| if awaited { ticket.wait() } else { Ok(()) });
         match appended {
             Ok(()) => {
                 deliveries.into_iter().for_each(Delivery::done);
@@ -318,12 +323,18 @@ impl Shared {
                 }
             };
             for damage in follower.take_damage() {
-                tracing::error!("damage in {} was skipped: {damage:?}", self.settings.directory.display());
+                tracing::error!(
+                    "damage in {} was skipped: {damage:?}",
+                    self.settings.directory.display()
+                );
             }
             let (events, end) = match record {
                 (Ok(events), end) => (events, end),
                 (Err(reason), end) => {
-                    tracing::error!("a record of {} was skipped: {reason}", self.settings.directory.display());
+                    tracing::error!(
+                        "a record of {} was skipped: {reason}",
+                        self.settings.directory.display()
+                    );
                     (Vec::new(), end)
                 }
             };
@@ -357,7 +368,9 @@ impl Shared {
             return;
         };
         let text = serde_json::to_vec(&Cursor::from(position)).unwrap_or_default();
-        let written = self.files.write_atomic(&cursor_path(&self.settings.directory), &text);
+        let written = self
+            .files
+            .write_atomic(&cursor_path(&self.settings.directory), &text);
         if let Err(error) = written {
             tracing::error!("cannot write a cursor: {error}");
             return;
@@ -457,10 +470,13 @@ mod tests {
         drop(spool);
         back.abort();
         let (spool, _front, back) = start(&files);
-        let again: Vec<i32> = (4..10).map(|_| take(&back).unwrap()).map(|(pid, delivery)| {
-            delivery.done();
-            pid
-        }).collect();
+        let again: Vec<i32> = (4..10)
+            .map(|_| take(&back).unwrap())
+            .map(|(pid, delivery)| {
+                delivery.done();
+                pid
+            })
+            .collect();
         assert_eq!(again, [4, 5, 6, 7, 8, 9]);
         drop(spool);
     }

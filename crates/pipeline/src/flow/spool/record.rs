@@ -54,7 +54,9 @@ pub(super) fn decode(record: &[u8]) -> Result<Vec<Event>, String> {
         let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
         let start = at + HEADER + signer;
         let end = start + length;
-        let name = shared.get(at + HEADER..start).ok_or("a record is cut short")?;
+        let name = shared
+            .get(at + HEADER..start)
+            .ok_or("a record is cut short")?;
         let name = (signer > 0).then(|| Arc::from(String::from_utf8_lossy(name).as_ref()));
         if end > shared.len() {
             return Err("a record is cut short".to_owned());

@@ -47,12 +47,18 @@ impl Plugin for MultiDecoder {
         cx: &BuildContext<'_>,
     ) -> Result<MultiDecoder, BuildError> {
         if settings.subs.is_empty() {
-            return Err(BuildError::new("at least one subdecoder must be specified in subs"));
+            return Err(BuildError::new(
+                "at least one subdecoder must be specified in subs",
+            ));
         }
         let inner = cx.nested()?;
         let build = |name: &String| Ok((name.clone(), inner.decoder(name)?));
         Ok(MultiDecoder {
-            subs: settings.subs.iter().map(build).collect::<Result<_, BuildError>>()?,
+            subs: settings
+                .subs
+                .iter()
+                .map(build)
+                .collect::<Result<_, BuildError>>()?,
             all: settings.cascade_strategy == CascadeStrategy::All,
             log: settings.log_sub_errors,
         })
@@ -69,8 +75,8 @@ impl Decoder for MultiDecoder {
         let mut incoming = incoming;
         for place in 0..self.subs.len() {
             match self.ask(place, incoming, out) {
-                Ok(()) => return Decoding::Done,
-                Err(back) => incoming = back,
+                None => return Decoding::Done,
+                Some(back) => incoming = back,
             }
         }
         Decoding::Failed(incoming, ALL_FAILED.to_owned())
@@ -78,21 +84,17 @@ impl Decoder for MultiDecoder {
 }
 
 impl MultiDecoder {
-    fn ask(
-        &mut self,
-        place: usize,
-        incoming: Incoming,
-        out: &mut Vec<Event>,
-    ) -> Result<(), Incoming> {
+    /// `None` if the decoder took it, else what it handed back.
+    fn ask(&mut self, place: usize, incoming: Incoming, out: &mut Vec<Event>) -> Option<Incoming> {
         let (name, decoder) = &mut self.subs[place];
         match decoder.decode(incoming, out) {
-            Decoding::Done => Ok(()),
-            Decoding::Skipped(incoming) => Err(incoming),
+            Decoding::Done => None,
+            Decoding::Skipped(incoming) => Some(incoming),
             Decoding::Failed(incoming, reason) => {
                 if self.log {
                     tracing::warn!(decoder = %name, "subdecoder: {reason}");
                 }
-                Err(incoming)
+                Some(incoming)
             }
         }
     }
@@ -106,11 +108,11 @@ impl MultiDecoder {
             for incoming in current {
                 let mut made = Vec::new();
                 match self.ask(place, incoming, &mut made) {
-                    Ok(()) => {
+                    None => {
                         any = true;
                         next.extend(made.into_iter().map(Incoming::Event));
                     }
-                    Err(back) => next.push(back),
+                    Some(back) => next.push(back),
                 }
             }
             current = next;

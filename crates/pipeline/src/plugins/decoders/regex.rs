@@ -137,7 +137,9 @@ impl Times {
             Times::Epoch(unit) => epoch(text, *unit),
             Times::Layouts(layouts) => {
                 let year = Timestamp::now().to_zoned(zone.clone()).year();
-                layouts.iter().find_map(|layout| layout.parse(text, zone, year))
+                layouts
+                    .iter()
+                    .find_map(|layout| layout.parse(text, zone, year))
             }
         }
     }
@@ -197,10 +199,13 @@ impl PayloadRegexDecoder {
             }
         }
         if let Some(text) = self.group(payload, "Severity") {
-            let mapped = std::str::from_utf8(text).ok().and_then(|text| self.severities.get(text));
+            let mapped = std::str::from_utf8(text)
+                .ok()
+                .and_then(|text| self.severities.get(text));
             let severity = mapped.copied().or_else(|| integer(text).ok());
             message.severity = severity.or(message.severity);
         }
-        self.template.apply(message, &|name| self.group(payload, name))
+        self.template
+            .apply(message, &|name| self.group(payload, name))
     }
 }

@@ -14,7 +14,15 @@ use crate::plugins::text::{base64, float};
 
 /// Headers in the order in which they are written by default.
 const HEADERS: [&str; 9] = [
-    "Uuid", "Timestamp", "Type", "Logger", "Severity", "Payload", "EnvVersion", "Pid", "Hostname",
+    "Uuid",
+    "Timestamp",
+    "Type",
+    "Logger",
+    "Severity",
+    "Payload",
+    "EnvVersion",
+    "Pid",
+    "Hostname",
 ];
 const DYNAMIC: &str = "DynamicFields";
 
@@ -127,7 +135,10 @@ impl Plugin for ESJsonEncoder {
         _: &BuildContext<'_>,
     ) -> Result<ESJsonEncoder, BuildError> {
         let name = |header: &str| {
-            let other = settings.field_mappings.get(header).filter(|name| !name.is_empty());
+            let other = settings
+                .field_mappings
+                .get(header)
+                .filter(|name| !name.is_empty());
             other.map_or(header, |name| name).to_owned()
         };
         Ok(ESJsonEncoder(Document::new(settings, name, None, None)?))
@@ -206,14 +217,21 @@ impl Document {
     ) -> Result<Document, BuildError> {
         let mut fields = settings.fields.clone();
         if fields.is_empty() {
-            fields = HEADERS.iter().chain([&DYNAMIC]).map(|name| (*name).to_owned()).collect();
+            fields = HEADERS
+                .iter()
+                .chain([&DYNAMIC])
+                .map(|name| (*name).to_owned())
+                .collect();
         }
         let dynamic = fields.iter().any(|field| field == DYNAMIC);
         if !settings.dynamic_fields.is_empty() && !dynamic {
             let text = "\"DynamicFields\" must be in 'fields' list if using 'dynamic_fields'";
             return Err(BuildError::new(text));
         }
-        if let Some(unknown) = fields.iter().find(|f| *f != DYNAMIC && !HEADERS.contains(&f.as_str())) {
+        if let Some(unknown) = fields
+            .iter()
+            .find(|f| *f != DYNAMIC && !HEADERS.contains(&f.as_str()))
+        {
             return Err(BuildError::new(format!("unable to find field: {unknown}")));
         }
         let bytes = |names: &[String]| names.iter().map(|name| name.clone().into_bytes()).collect();
@@ -440,7 +458,10 @@ impl Pattern {
             put_named(name, event, &mut text);
             text == name.as_bytes() && event.field(name.as_bytes(), 0).is_none()
         };
-        !self.0.iter().any(|piece| matches!(piece, Piece::Name(name) if missing(name)))
+        !self
+            .0
+            .iter()
+            .any(|piece| matches!(piece, Piece::Name(name) if missing(name)))
     }
 
     /// An unknown name stands for itself, as in heka.
@@ -467,7 +488,10 @@ fn put_named(name: &str, event: &Event, out: &mut Vec<u8>) {
         "Pid" => out.extend_from_slice(event.pid().to_string().as_bytes()),
         "Severity" => out.extend_from_slice(event.severity().to_string().as_bytes()),
         "UUID" | "Uuid" => out.extend_from_slice(event.uuid_text().as_bytes()),
-        name => match event.field(name.as_bytes(), 0).and_then(|field| field.value(0)) {
+        name => match event
+            .field(name.as_bytes(), 0)
+            .and_then(|field| field.value(0))
+        {
             Some(Value::String(text) | Value::Bytes(text)) => out.extend_from_slice(text),
             Some(Value::Integer(number)) => out.extend_from_slice(number.to_string().as_bytes()),
             Some(Value::Double(number)) => out.extend_from_slice(float(number).as_bytes()),

@@ -51,7 +51,9 @@ impl Plugin for PayloadEncoder {
     ) -> Result<PayloadEncoder, BuildError> {
         Ok(PayloadEncoder {
             newline: settings.append_newlines,
-            prefix: settings.prefix_ts.then(|| StrfTime::new(&settings.ts_format)),
+            prefix: settings
+                .prefix_ts
+                .then(|| StrfTime::new(&settings.ts_format)),
             from_message: settings.ts_from_message,
         })
     }

@@ -52,7 +52,9 @@ impl CounterFilter {
         let min = rates.iter().copied().fold(f64::INFINITY, f64::min);
         let max = rates.iter().copied().fold(0.0, f64::max);
         let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-        Some(format!("AGG Sum. Min: {min:.2}   Max: {max:.2}     Mean: {mean:.2}"))
+        Some(format!(
+            "AGG Sum. Min: {min:.2}   Max: {max:.2}     Mean: {mean:.2}"
+        ))
     }
 }
 
@@ -79,7 +81,10 @@ impl Filter for CounterFilter {
         self.told = self.count;
         let rate = fresh as f64 / seconds.max(f64::MIN_POSITIVE);
         self.rates.push(rate);
-        tell(format!("Got {} messages. {rate:.2} msg/sec", self.count), cx);
+        tell(
+            format!("Got {} messages. {rate:.2} msg/sec", self.count),
+            cx,
+        );
         if let Some(summary) = self.summary() {
             tell(summary, cx);
         }

@@ -58,7 +58,10 @@ impl Plugin for StatFilter {
     const TYPE: &'static str = "StatFilter";
     type Settings = StatFilterSettings;
 
-    fn build(settings: &StatFilterSettings, _: &BuildContext<'_>) -> Result<StatFilter, BuildError> {
+    fn build(
+        settings: &StatFilterSettings,
+        _: &BuildContext<'_>,
+    ) -> Result<StatFilter, BuildError> {
         let metric = |metric: &MetricSettings| {
             let kind = match metric.r#type.as_str() {
                 "Counter" => StatKind::Counter,
@@ -72,7 +75,11 @@ impl Plugin for StatFilter {
             Ok((kind, metric.clone()))
         };
         Ok(StatFilter {
-            metrics: settings.metric.values().map(metric).collect::<Result<_, _>>()?,
+            metrics: settings
+                .metric
+                .values()
+                .map(metric)
+                .collect::<Result<_, _>>()?,
             accumulator: settings.stat_accum_name.clone(),
             sink: None,
         })

@@ -132,10 +132,20 @@ fn demand(
         "" => return Ok(None),
         "Basic" => {
             let pair = format!("{}:{}", settings.username, settings.password);
-            (header::AUTHORIZATION, format!("Basic {}", base64(pair.as_bytes())))
+            (
+                header::AUTHORIZATION,
+                format!("Basic {}", base64(pair.as_bytes())),
+            )
         }
-        "API" => (HeaderName::from_static("x-api-key"), settings.api_key.clone()),
-        other => return Err(BuildError::new(format!("auth_type {other:?} is neither Basic nor API"))),
+        "API" => (
+            HeaderName::from_static("x-api-key"),
+            settings.api_key.clone(),
+        ),
+        other => {
+            return Err(BuildError::new(format!(
+                "auth_type {other:?} is neither Basic nor API"
+            )));
+        }
     };
     let value = HeaderValue::from_str(&value).map_err(BuildError::new)?;
     Ok(Some((name, value)))
@@ -146,10 +156,16 @@ impl Gate {
         let Some((name, wanted)) = &self.demand else {
             return true;
         };
-        let given = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+        let given = headers
+            .get(name)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
         // As long as both are read to the end, time tells nothing.
         let wanted = wanted.as_bytes();
-        let differences = given.iter().zip(wanted).fold(0, |all, (a, b)| all | (a ^ b));
+        let differences = given
+            .iter()
+            .zip(wanted)
+            .fold(0, |all, (a, b)| all | (a ^ b));
         given.len() == wanted.len() && differences == 0
     }
 
@@ -161,7 +177,9 @@ impl Gate {
         }
         if status == StatusCode::UNAUTHORIZED {
             let value = HeaderValue::from_static("Basic realm=\"hekad\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, value);
         }
         response
     }
@@ -170,10 +188,16 @@ impl Gate {
     fn template(&self, request: &Request<()>, mut message: Message) -> Message {
         let headers = request.headers();
         let text = |name: &str| {
-            let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+            let value = headers
+                .get(name)
+                .map(HeaderValue::as_bytes)
+                .unwrap_or_default();
             Bytes::copy_from_slice(value)
         };
-        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
+        let peer = request
+            .extensions()
+            .get::<Peer>()
+            .and_then(|peer| peer.address);
         let string = |name: &str, value: Bytes| Field::string(name.to_owned(), value, "");
         message.kind = Some("heka.httpdata.request".into());
         message.severity = Some(6);
@@ -186,7 +210,12 @@ impl Gate {
             string("ContentType", text("content-type")),
             string("Path", path.into()),
             string("Host", text("host")),
-            string("RemoteAddr", peer.map(|p: SocketAddr| p.to_string()).unwrap_or_default().into()),
+            string(
+                "RemoteAddr",
+                peer.map(|p: SocketAddr| p.to_string())
+                    .unwrap_or_default()
+                    .into(),
+            ),
         ];
         for name in &self.request_headers {
             if headers.contains_key(name) {
@@ -195,7 +224,9 @@ impl Gate {
         }
         for pair in request.uri().query().unwrap_or_default().split('&') {
             if let Some((name, value)) = pair.split_once('=') {
-                message.fields.push(string(&unescape(name), unescape(value).into()));
+                message
+                    .fields
+                    .push(string(&unescape(name), unescape(value).into()));
             }
         }
         message
@@ -235,7 +266,8 @@ fn take(template: Message, body: &[u8], cx: &InputContext) -> StatusCode {
             payload: Some(Bytes::new()),
             ..template
         };
-        cx.emitter().emit(vec![message.into()], Some(acks.expect(0)))
+        cx.emitter()
+            .emit(vec![message.into()], Some(acks.expect(0)))
     } else {
         *session.template_mut() = template;
         let expected = acks.clone();
@@ -268,12 +300,16 @@ async fn handle(gate: Arc<Gate>, cx: InputContext, request: Request<Body>) -> Re
 
 impl Input for HttpListenInput {
     fn start(&mut self, cx: &InputContext) -> Result<(), String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let mut settings = ServerSettings::on([self.address.as_str()]);
         settings.drain_timeout = DRAIN;
         settings.max_body_bytes = cx.globals().max_message_size as u64 * 2;
-        let server = runtime.block_on(Server::bind(settings)).map_err(|error| error.to_string())?;
+        let server = runtime
+            .block_on(Server::bind(settings))
+            .map_err(|error| error.to_string())?;
         if let Some(address) = server.addresses().first() {
             cx.stats().counter("Port").set(u64::from(address.port()));
         }

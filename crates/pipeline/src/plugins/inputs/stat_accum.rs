@@ -8,9 +8,7 @@ use serde::Deserialize;
 
 use crate::event::Event;
 use crate::message::{Field, Message, UuidSource};
-use crate::plugin::{
-    BuildContext, BuildError, Defaults, Input, InputContext, Plugin, now_nanos,
-};
+use crate::plugin::{BuildContext, BuildError, Defaults, Input, InputContext, Plugin, now_nanos};
 use crate::stat::{Accumulator, Naming, Number, Stat, StatSink};
 
 /// How often it is seen whether to stop.
@@ -88,7 +86,8 @@ impl Plugin for StatAccumInput {
             return Err(BuildError::new(text));
         }
         let interval = cx.ticker().filter(|interval| !interval.is_zero());
-        let interval = interval.ok_or_else(|| BuildError::new("ticker_interval must be greater than 0"))?;
+        let interval =
+            interval.ok_or_else(|| BuildError::new("ticker_interval must be greater than 0"))?;
         let (sink, samples) = StatSink::new();
         cx.services().offer_stats(cx.name(), sink);
         Ok(StatAccumInput {
@@ -217,7 +216,9 @@ impl Input for StatAccumInput {
                 self.take_waiting();
             }
             let message = self.flush(template.clone());
-            emitter.emit(vec![message], None).map_err(|error| error.to_string())?;
+            emitter
+                .emit(vec![message], None)
+                .map_err(|error| error.to_string())?;
             if stopping {
                 return Ok(());
             }

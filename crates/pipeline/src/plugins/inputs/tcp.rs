@@ -115,7 +115,9 @@ impl Input for TcpInput {
         };
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         // A connection to itself ends the wait for connections.
-        let _wake = cx.stop().hook(move || drop(TcpStream::connect_timeout(&address, PAUSE)));
+        let _wake = cx
+            .stop()
+            .hook(move || drop(TcpStream::connect_timeout(&address, PAUSE)));
         let open = Open::default();
         thread::scope(|scope| {
             let mut failures = 0;
@@ -139,7 +141,9 @@ impl Input for TcpInput {
                 let (open, acknowledge) = (open.clone(), self.settings.acknowledge);
                 let spawned = thread::Builder::new()
                     .name("tcp-connection".to_owned())
-                    .spawn_scoped(scope, move || connection(stream, peer, acknowledge, &open, cx));
+                    .spawn_scoped(scope, move || {
+                        connection(stream, peer, acknowledge, &open, cx)
+                    });
                 if let Err(error) = spawned {
                     tracing::warn!(input = %cx.name(), "no thread for a connection: {error}");
                 }
@@ -182,8 +186,12 @@ fn serve(
     let text = |error: io::Error| error.to_string();
     stream.set_read_timeout(Some(PAUSE)).map_err(text)?;
     let reader = stream.try_clone().map_err(text)?;
-    let _end = cx.stop().hook(move || drop(reader.shutdown(Shutdown::Read)));
-    let mut session = cx.session(&peer.ip().to_string()).map_err(|error| error.to_string())?;
+    let _end = cx
+        .stop()
+        .hook(move || drop(reader.shutdown(Shutdown::Read)));
+    let mut session = cx
+        .session(&peer.ip().to_string())
+        .map_err(|error| error.to_string())?;
     session.template_mut().hostname = Some(Bytes::from(peer.to_string()));
     if !acknowledge {
         return read_all(&mut stream, &mut session);
@@ -198,7 +206,9 @@ fn serve(
         let read = read_all(&mut stream, &mut session);
         acks.wait_idle(LAST_ACKS);
         done.raise();
-        let told = teller.join().unwrap_or_else(|_| Err("the answering thread failed".to_owned()));
+        let told = teller
+            .join()
+            .unwrap_or_else(|_| Err("the answering thread failed".to_owned()));
         read.and(told)
     })
 }
@@ -220,16 +230,16 @@ fn read_all(stream: &mut TcpStream, session: &mut Session) -> Result<(), String>
 }
 
 /// Tells the sender how much of its stream arrived.
-fn tell(
-    mut writer: TcpStream,
-    acks: &Acks<u64>,
-    done: &crate::flow::Signal,
-) -> Result<(), String> {
-    writer.set_write_timeout(Some(PAUSE * 4)).map_err(|error| error.to_string())?;
+fn tell(mut writer: TcpStream, acks: &Acks<u64>, done: &crate::flow::Signal) -> Result<(), String> {
+    writer
+        .set_write_timeout(Some(PAUSE * 4))
+        .map_err(|error| error.to_string())?;
     loop {
         let last = done.is_raised();
         if let Some(place) = acks.take_arrived() {
-            writer.write_all(&place.to_be_bytes()).map_err(|error| error.to_string())?;
+            writer
+                .write_all(&place.to_be_bytes())
+                .map_err(|error| error.to_string())?;
         } else if last {
             return Ok(());
         } else if acks.is_abandoned() {

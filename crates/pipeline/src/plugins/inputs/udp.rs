@@ -94,7 +94,9 @@ fn unix(address: &str) -> io::Result<UnixDatagram> {
 impl Socket {
     fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
         match self {
-            Socket::Udp(socket) => socket.recv_from(buffer).map(|(len, from)| (len, Some(from))),
+            Socket::Udp(socket) => socket
+                .recv_from(buffer)
+                .map(|(len, from)| (len, Some(from))),
             Socket::Unix(socket) => socket.recv(buffer).map(|len| (len, None)),
         }
     }

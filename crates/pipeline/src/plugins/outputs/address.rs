@@ -8,11 +8,17 @@ use crate::plugin::BuildError;
 /// port. Names are looked up when they are used, since they may not be known
 /// yet.
 pub(crate) fn check_address(address: &str) -> Result<(), BuildError> {
-    let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    let port = address
+        .rsplit_once(':')
+        .map(|(_, port)| port.parse::<u16>());
     match port {
         Some(Ok(_)) => Ok(()),
-        Some(Err(_)) => Err(BuildError::new(format!("invalid port in address {address:?}"))),
-        None => Err(BuildError::new(format!("missing port in address {address:?}"))),
+        Some(Err(_)) => Err(BuildError::new(format!(
+            "invalid port in address {address:?}"
+        ))),
+        None => Err(BuildError::new(format!(
+            "missing port in address {address:?}"
+        ))),
     }
 }
 
@@ -27,5 +33,7 @@ pub(crate) fn resolve(address: &str) -> Result<SocketAddr, String> {
     let mut found = full
         .to_socket_addrs()
         .map_err(|error| format!("cannot resolve {address}: {error}"))?;
-    found.next().ok_or_else(|| format!("{address} has no address"))
+    found
+        .next()
+        .ok_or_else(|| format!("{address} has no address"))
 }

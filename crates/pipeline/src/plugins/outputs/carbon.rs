@@ -79,7 +79,9 @@ fn fault(line: &str) -> Option<String> {
     if value.parse::<f64>().is_err() {
         return Some(format!("not a number: {value:?}"));
     }
-    time.parse::<u64>().is_err().then(|| format!("not a time: {time:?}"))
+    time.parse::<u64>()
+        .is_err()
+        .then(|| format!("not a time: {time:?}"))
 }
 
 impl CarbonOutput {

@@ -97,7 +97,9 @@ impl Plugin for FileOutput {
             return Err(BuildError::new("path is required"));
         }
         if !matches!(settings.rotation_interval, 0 | 1 | 4 | 12 | 24) {
-            return Err(BuildError::new("rotation_interval must be one of: 0, 1, 4, 12, 24"));
+            return Err(BuildError::new(
+                "rotation_interval must be one of: 0, 1, 4, 12, 24",
+            ));
         }
         if settings.flush_interval == 0 && settings.flush_count == 0 {
             return Err(BuildError::new("flush_count must be 1 or more"));
@@ -140,12 +142,18 @@ impl FileOutput {
 
     fn open(&mut self) -> io::Result<()> {
         let path = self.path();
-        if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
-            if !folder.is_dir() {
-                DirBuilder::new().recursive(true).mode(self.folder_perm).create(folder)?;
-            }
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(self.folder_perm)
+                .create(folder)?;
         }
-        let file = OpenOptions::new().append(true).create(true).mode(self.perm).open(&path)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(self.perm)
+            .open(&path)?;
         let mut permissions = file.metadata()?.permissions();
         std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, self.perm);
         // The umask may have taken away what the settings ask for. A file of
@@ -266,11 +274,10 @@ impl Output for FileOutput {
 
     fn wake(&mut self, cx: &mut OutputContext) -> Result<(), String> {
         let counted = self.unsynced >= u64::from(self.settings.flush_count);
-        if counted || self.settings.flush_operator == FlushOperator::Or {
-            if let Err(reason) = self.flush() {
-                // The messages stay; the next flush tries again.
-                tracing::error!(output = cx.name(), "cannot write: {reason}");
-            }
+        let due = counted || self.settings.flush_operator == FlushOperator::Or;
+        if due && let Err(reason) = self.flush() {
+            // The messages stay; the next flush tries again.
+            tracing::error!(output = cx.name(), "cannot write: {reason}");
         }
         self.last_flush = Instant::now();
         if self.rotate_at.is_some_and(|at| at <= now_nanos()) {
@@ -287,7 +294,10 @@ impl Output for FileOutput {
 
     fn finish(&mut self, cx: &mut OutputContext) {
         if let Err(reason) = self.flush() {
-            tracing::error!(output = cx.name(), "messages not written at the end: {reason}");
+            tracing::error!(
+                output = cx.name(),
+                "messages not written at the end: {reason}"
+            );
         }
     }
 }

@@ -72,7 +72,10 @@ impl Plugin for HttpOutput {
     const TYPE: &'static str = "HttpOutput";
     type Settings = HttpOutputSettings;
 
-    fn build(settings: &HttpOutputSettings, _: &BuildContext<'_>) -> Result<HttpOutput, BuildError> {
+    fn build(
+        settings: &HttpOutputSettings,
+        _: &BuildContext<'_>,
+    ) -> Result<HttpOutput, BuildError> {
         if !settings.tls.is_empty() {
             return Err(BuildError::new("tls is not built yet"));
         }
@@ -80,13 +83,20 @@ impl Plugin for HttpOutput {
             BuildError::new(format!("can't parse URL '{}': {error}", settings.address))
         })?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-            return Err(BuildError::new(format!("'{}' is no HTTP URL", settings.address)));
+            return Err(BuildError::new(format!(
+                "'{}' is no HTTP URL",
+                settings.address
+            )));
         }
         let method = match settings.method.as_str() {
             "POST" => Method::POST,
             "PUT" => Method::PUT,
             "GET" => Method::GET,
-            other => return Err(BuildError::new(format!("method {other:?} is none of POST, PUT, GET"))),
+            other => {
+                return Err(BuildError::new(format!(
+                    "method {other:?} is none of POST, PUT, GET"
+                )));
+            }
         };
         let sends_body = method != Method::GET;
         let mut request = Request::new(());
@@ -182,7 +192,9 @@ fn judge(status: StatusCode) -> Sent {
 
 impl Output for HttpOutput {
     fn start(&mut self, _: &mut OutputContext) -> Result<(), String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let client = runtime.block_on(async {
             Client::new(&HttpClientConfig::default(), ClientOptions::default())

@@ -134,7 +134,9 @@ impl Seen {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 fn html(text: &str) -> String {
@@ -161,16 +163,22 @@ fn answer(path: &str, seen: &Mutex<Seen>, services: &Services) -> Response<Strin
         }
     };
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
 }
 
 impl Output for MetricsOutput {
     fn start(&mut self, cx: &mut OutputContext) -> Result<(), String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let settings = ServerSettings::on([self.address.as_str()]);
-        let server = runtime.block_on(Server::bind(settings)).map_err(|error| error.to_string())?;
+        let server = runtime
+            .block_on(Server::bind(settings))
+            .map_err(|error| error.to_string())?;
         if let Some(address) = server.addresses().first() {
             cx.stats().counter("Port").set(u64::from(address.port()));
         }
@@ -187,7 +195,9 @@ impl Output for MetricsOutput {
             };
             runtime.block_on(server.serve(service, until));
         };
-        let thread = std::thread::Builder::new().name("metrics".to_owned()).spawn(serve);
+        let thread = std::thread::Builder::new()
+            .name("metrics".to_owned())
+            .spawn(serve);
         self.server = Some((stop, thread.map_err(|error| error.to_string())?));
         Ok(())
     }

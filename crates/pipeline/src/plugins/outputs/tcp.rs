@@ -234,7 +234,10 @@ impl TcpOutput {
             *filled = 0;
             let place = u64::from_be_bytes(*bytes);
             if place > self.sent || place < self.acknowledged {
-                return Err(format!("the receiver acknowledged byte {place} of {}", self.sent));
+                return Err(format!(
+                    "the receiver acknowledged byte {place} of {}",
+                    self.sent
+                ));
             }
             self.acknowledged = place;
             self.confirm();
@@ -277,7 +280,10 @@ impl TcpOutput {
 }
 
 fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 impl Output for TcpOutput {

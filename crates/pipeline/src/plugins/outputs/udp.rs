@@ -102,7 +102,9 @@ impl UdpOutput {
             local => local,
         };
         let socket = UdpSocket::bind(from).map_err(|error| format!("{from}: {error}"))?;
-        socket.connect(to).map_err(|error| format!("{to}: {error}"))?;
+        socket
+            .connect(to)
+            .map_err(|error| format!("{to}: {error}"))?;
         Ok(Socket::Udp(socket))
     }
 
@@ -130,7 +132,11 @@ impl Output for UdpOutput {
             cx.encode(event, &mut self.buffer);
             if self.buffer.len() > self.settings.max_message_size {
                 cx.stats().dropped.add(1);
-                tracing::warn!(output = cx.name(), "message of {} bytes is too large for a datagram", self.buffer.len());
+                tracing::warn!(
+                    output = cx.name(),
+                    "message of {} bytes is too large for a datagram",
+                    self.buffer.len()
+                );
             } else if !self.buffer.is_empty()
                 && let Err(reason) = self.send()
             {

@@ -68,7 +68,10 @@ impl HekaFramingSplitter {
         let header = FrameHeader::decode(&bytes[2..body - 1]).map_err(|_| NoFrame)?;
         let length = header.message_length as usize;
         if length > self.message_max {
-            tracing::debug!("frame of {length} bytes exceeds the maximum of {}", self.message_max);
+            tracing::debug!(
+                "frame of {length} bytes exceeds the maximum of {}",
+                self.message_max
+            );
             return Err(NoFrame);
         }
         Ok((bytes.len() >= body + length).then_some(body + length))
@@ -98,7 +101,10 @@ impl Plugin for HekaFramingSplitter {
             let keys = settings.signer.iter();
             Verifier::new(keys.map(|(name, key)| (name.clone(), key.hmac_key.clone().into_bytes())))
         };
-        Ok(HekaFramingSplitter::new(verifier, cx.globals().max_message_size))
+        Ok(HekaFramingSplitter::new(
+            verifier,
+            cx.globals().max_message_size,
+        ))
     }
 }
 
@@ -172,13 +178,25 @@ mod tests {
         bytes.extend(frame(b"body"));
         let found = splitter().find(&bytes, false);
         let end = bytes.len();
-        assert_eq!(found, Found::Record { start, end, next: end });
+        assert_eq!(
+            found,
+            Found::Record {
+                start,
+                end,
+                next: end
+            }
+        );
     }
 
     #[test]
     fn a_frame_over_the_limit_is_skipped() {
         let bytes = frame(&[b'x'; 101]);
-        assert_eq!(splitter().find(&bytes, false), Found::More { discard: bytes.len() });
+        assert_eq!(
+            splitter().find(&bytes, false),
+            Found::More {
+                discard: bytes.len()
+            }
+        );
     }
 
     #[test]

@@ -50,7 +50,10 @@ impl Plugin for RegexSplitter {
     ) -> Result<RegexSplitter, BuildError> {
         let delimiter = Regex::new(&settings.delimiter).map_err(BuildError::new)?;
         if delimiter.group_count() > 2 {
-            let text = format!("regex must not contain more than one capture group: {}", settings.delimiter);
+            let text = format!(
+                "regex must not contain more than one capture group: {}",
+                settings.delimiter
+            );
             return Err(BuildError::new(text));
         }
         Ok(RegexSplitter {

@@ -51,7 +51,9 @@ impl Plugin for TokenSplitter {
     ) -> Result<TokenSplitter, BuildError> {
         match settings.delimiter.as_bytes() {
             [delimiter] => Ok(TokenSplitter::new(*delimiter, settings.count)),
-            _ => Err(BuildError::new("TokenSplitter delimiter must be a single character.")),
+            _ => Err(BuildError::new(
+                "TokenSplitter delimiter must be a single character.",
+            )),
         }
     }
 }

@@ -105,7 +105,10 @@ impl<'a> Follower<'a> {
     /// Finds the file that was being read: under its name, or by its
     /// content under another.
     fn resume(&mut self, position: &Position) {
-        let named = self.files.iter().position(|file| file.path == position.file_name);
+        let named = self
+            .files
+            .iter()
+            .position(|file| file.path == position.file_name);
         let others = 0..self.files.len();
         for index in named.into_iter().chain(others) {
             let path = self.files[index].path.clone();
@@ -216,7 +219,9 @@ impl<'a> Follower<'a> {
             if self.looked_enough() {
                 // The last line of a file that is done is a line, with or
                 // without its end.
-                self.session.finish_with_rest().map_err(|error| error.to_string())?;
+                self.session
+                    .finish_with_rest()
+                    .map_err(|error| error.to_string())?;
                 self.next_file();
                 return Ok(());
             }
@@ -236,7 +241,9 @@ impl<'a> Follower<'a> {
         let Some(open) = &mut self.current else {
             return true;
         };
-        let age = SystemTime::now().duration_since(open.modified).unwrap_or_default();
+        let age = SystemTime::now()
+            .duration_since(open.modified)
+            .unwrap_or_default();
         open.looks += 1;
         if open.looks > LAST_LOOKS || age > Duration::from_secs(60) {
             return true;
@@ -287,7 +294,10 @@ impl<'a> Follower<'a> {
     /// The place of the file to read after this one.
     fn successor(&self) -> Option<usize> {
         let open = self.current.as_ref()?;
-        let here = self.files.iter().position(|file| file.identity == open.identity);
+        let here = self
+            .files
+            .iter()
+            .position(|file| file.identity == open.identity);
         if let Some(here) = here {
             return Some(here + 1).filter(|next| *next < self.files.len());
         }
@@ -297,13 +307,18 @@ impl<'a> Follower<'a> {
             place.position(place.given)?
         };
         let is_copy = |file: &LogFile| {
-            let packed = file.path.extension().is_some_and(|extension| extension == "gz");
+            let packed = file
+                .path
+                .extension()
+                .is_some_and(|extension| extension == "gz");
             packed && open_at(&file.path, &position).is_some()
         };
         if let Some(copy) = self.files.iter().position(is_copy) {
             return Some(copy + 1).filter(|next| *next < self.files.len());
         }
-        self.files.iter().position(|file| file.modified >= open.modified)
+        self.files
+            .iter()
+            .position(|file| file.modified >= open.modified)
     }
 
     fn next_file(&mut self) {

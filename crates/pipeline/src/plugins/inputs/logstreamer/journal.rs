@@ -15,7 +15,7 @@ use crate::flow::{Acks, Finalizer};
 /// was read.
 pub(super) const HASHED: usize = 500;
 /// The journal is written at most this often, and at the end.
-const SAVE_EVERY: Duration = Duration::from_millis(500);
+const SAVE_EVERY: Duration = Duration::from_millis(100);
 
 /// A place in a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,10 @@ pub(super) fn hash(before: &[u8]) -> String {
     let mut sha = Sha1::new();
     sha.update(&[0; HASHED][tail.len()..]);
     sha.update(tail);
-    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sha.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The last bytes read, so that a position's hash is at hand. A position may

@@ -136,19 +136,25 @@ impl LogstreamerInput {
     pub fn streams(&self) -> Result<Vec<(String, Vec<PathBuf>)>, String> {
         let streams = self.pattern.scan()?;
         let paths = |files: Vec<LogFile>| files.into_iter().map(|file| file.path).collect();
-        Ok(streams.into_iter().map(|(name, files)| (name, paths(files))).collect())
+        Ok(streams
+            .into_iter()
+            .map(|(name, files)| (name, paths(files)))
+            .collect())
     }
 
     fn follow(&self, name: String, files: Vec<LogFile>, cx: &InputContext) -> Result<(), String> {
         let timing = Timing {
             rescan: self.settings.rescan_interval.0,
-            check: self.settings.check_data_interval.0.max(Duration::from_millis(1)),
+            check: self
+                .settings
+                .check_data_interval
+                .0
+                .max(Duration::from_millis(1)),
         };
         let logger = bytes::Bytes::from(name.clone().into_bytes());
         let journal = self.journals.join(file_name(&name));
         let tail = self.settings.initial_tail;
-        let mut follower =
-            Follower::new(name, files, &self.pattern, timing, cx, journal, tail)?;
+        let mut follower = Follower::new(name, files, &self.pattern, timing, cx, journal, tail)?;
         let template = follower.session_mut().template_mut();
         template.kind = Some("logfile".into());
         template.logger = Some(logger);

@@ -29,11 +29,13 @@ impl Reader {
     /// Opens a file; what ends in `.gz` is unpacked.
     pub(super) fn open(path: &Path) -> io::Result<Reader> {
         let file = File::open(path)?;
-        Ok(if path.extension().is_some_and(|extension| extension == "gz") {
-            Reader::Gzip(Box::new(MultiGzDecoder::new(file)))
-        } else {
-            Reader::Plain(file)
-        })
+        Ok(
+            if path.extension().is_some_and(|extension| extension == "gz") {
+                Reader::Gzip(Box::new(MultiGzDecoder::new(file)))
+            } else {
+                Reader::Plain(file)
+            },
+        )
     }
 
     /// Goes to a place and returns the up to 500 bytes before it. `None` if
@@ -60,7 +62,10 @@ impl Reader {
             Reader::Gzip(decoder) => (decoder.get_ref(), false),
         };
         let metadata = file.metadata()?;
-        Ok(((metadata.dev(), metadata.ino()), plain.then_some(metadata.len())))
+        Ok((
+            (metadata.dev(), metadata.ino()),
+            plain.then_some(metadata.len()),
+        ))
     }
 }
 

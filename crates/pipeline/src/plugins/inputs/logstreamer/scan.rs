@@ -51,9 +51,11 @@ impl Pattern {
         translation: &Translation,
         oldest: Duration,
     ) -> Result<Pattern, String> {
-        let directory = fs::canonicalize(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        let directory =
+            fs::canonicalize(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
         let prefix = quote_meta(&directory.to_string_lossy());
-        let regex = Regex::new(&format!("^{prefix}/{file_match}$")).map_err(|error| error.to_string())?;
+        let regex =
+            Regex::new(&format!("^{prefix}/{file_match}$")).map_err(|error| error.to_string())?;
         let key = |name: &String| match name.strip_prefix('^') {
             Some(name) => (name.to_owned(), true),
             None => (name.clone(), false),
@@ -119,7 +121,10 @@ impl Pattern {
                 {
                     tracing::debug!("{}: {error}", path.display());
                 }
-            } else if self.regex.match_groups(path.as_os_str().as_encoded_bytes(), groups) {
+            } else if self
+                .regex
+                .match_groups(path.as_os_str().as_encoded_bytes(), groups)
+            {
                 self.add(path, &metadata, groups, streams);
             }
         }
@@ -128,7 +133,9 @@ impl Pattern {
 
     fn add(&self, path: PathBuf, metadata: &Metadata, groups: &Groups, streams: &mut Streams) {
         let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+        let age = SystemTime::now()
+            .duration_since(modified)
+            .unwrap_or_default();
         if age > self.oldest {
             return;
         }
@@ -140,7 +147,10 @@ impl Pattern {
         };
         let part = |part: &String| group(part).unwrap_or(part).to_owned();
         let stream: String = self.differentiator.iter().map(part).collect();
-        let keys = self.priority.iter().map(|(name, _)| self.key(name, group(name)));
+        let keys = self
+            .priority
+            .iter()
+            .map(|(name, _)| self.key(name, group(name)));
         let keys = keys.collect();
         streams.entry(stream).or_default().push(LogFile {
             path,
@@ -177,9 +187,25 @@ impl Pattern {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const DAYS: [&str; 7] = [
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
 ];
