@@ -184,7 +184,11 @@ fn said(parts: &Parts, matchers: &[Matcher], metric: &str, bound: usize) -> Vec<
         let entries = target.entries.into_iter();
         let entries = entries.filter(|(name, _)| metric.is_empty() || name == metric);
         found.extend(entries.take(room).map(|(name, metadata)| {
-            let shown = if metric.is_empty() { name } else { String::new() };
+            let shown = if metric.is_empty() {
+                name
+            } else {
+                String::new()
+            };
             entry(&target.target, shown, metadata)
         }));
     }
