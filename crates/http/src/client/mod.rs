@@ -6,6 +6,7 @@ mod config;
 mod connect;
 mod error;
 mod oauth2;
+mod pinned;
 mod redirect;
 mod tls;
 

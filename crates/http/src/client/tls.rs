@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::pinned::Pinned;
 use crate::TlsConfig;
 use crate::tls::{Pem, provider, versions};
 
@@ -20,7 +22,15 @@ pub(super) fn client_config(tls: &TlsConfig) -> Result<ClientConfig, String> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Unverified::new()))
     } else {
-        builder.with_root_certificates(roots(tls)?)
+        match Pem::load(&tls.ca, &tls.ca_file, "CA certificate")? {
+            None => builder.with_root_certificates(system_roots()),
+            Some(pem) => {
+                let verifier = Arc::new(trusting(&pem)?);
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(verifier)
+            }
+        }
     };
     let cert = Pem::load(&tls.cert, &tls.cert_file, "client certificate")?;
     let key = Pem::load(tls.key.reveal(), &tls.key_file, "client key")?;
@@ -37,20 +47,25 @@ pub(super) fn client_config(tls: &TlsConfig) -> Result<ClientConfig, String> {
     }
 }
 
-fn roots(tls: &TlsConfig) -> Result<Arc<RootCertStore>, String> {
-    let Some(pem) = Pem::load(&tls.ca, &tls.ca_file, "CA certificate")? else {
-        return Ok(system_roots());
+/// Trusts these certificates: as authorities, and as themselves.
+fn trusting(pem: &Pem) -> Result<Pinned, String> {
+    let refused = |error: &dyn std::fmt::Display| {
+        format!(
+            "unable to use specified CA certificate {}: {error}",
+            pem.origin
+        )
     };
+    let trusted = pem.certificates()?;
     let mut store = RootCertStore::empty();
-    for certificate in pem.certificates()? {
-        store.add(certificate).map_err(|error| {
-            format!(
-                "unable to use specified CA certificate {}: {error}",
-                pem.origin
-            )
-        })?;
+    for certificate in &trusted {
+        store
+            .add(certificate.clone())
+            .map_err(|error| refused(&error))?;
     }
-    Ok(Arc::new(store))
+    let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider())
+        .build()
+        .map_err(|error| refused(&error))?;
+    Ok(Pinned { trusted, webpki })
 }
 
 /// The system's authorities, read once: reading some hundred certificates takes milliseconds.

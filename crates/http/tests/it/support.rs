@@ -142,6 +142,17 @@ impl Certificates {
         }
     }
 
+    /// Gives the server a certificate that is its own authority, until the end of a year.
+    pub(crate) fn self_signed(&self, until: i32) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 12, 31);
+        self.write("server.key", &key.serialize_pem());
+        self.write("server.pem", &params.self_signed(&key).unwrap().pem());
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join(name), text).unwrap();
     }

@@ -136,6 +136,28 @@ async fn a_new_certificate_is_used_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_server_may_be_its_own_authority() {
+    let certificates = Certificates::new();
+    let web = certificates.settings(&format!("{SERVER}}}"));
+    let trusting = |server: &str| {
+        client(&format!(
+            "tls_config: {{ca_file: {}, server_name: {server}}}",
+            certificates.path("server.pem")
+        ))
+    };
+    for (until, welcome) in [(4000, true), (2001, false)] {
+        certificates.self_signed(until);
+        let server = start(web.clone(), echo).await;
+        let url = format!("https://localhost:{}/", server.address.port());
+        let outcome = get(&trusting("localhost"), &url).await;
+        assert_eq!(outcome.is_ok(), welcome, "{outcome:?}");
+        assert!(get(&trusting("other.test"), &url).await.is_err());
+        assert!(get(&client(""), &url).await.is_err());
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_reads_its_authority_again() {
     let certificates = Certificates::new();
     let server = start(certificates.settings(&format!("{SERVER}}}")), echo).await;
