@@ -14,6 +14,7 @@ mod frames;
 mod json;
 mod logstreamer;
 mod matcher;
+mod outputs;
 mod splitters;
 mod statsd;
 
@@ -104,7 +105,7 @@ impl fmt::Display for Report {
 pub fn run(dir: &Path) -> Report {
     let mut report = Report::default();
     type Suite = fn(&serde_json::Value, &Path, &mut Report);
-    let suites: [(&str, Suite); 9] = [
+    let suites: [(&str, Suite); 10] = [
         ("matcher.json", matcher::run),
         ("frames.json", frames::run),
         ("frames.json", splitters::run_streams),
@@ -114,6 +115,7 @@ pub fn run(dir: &Path) -> Report {
         ("statsd.json", statsd::run),
         ("logstreamer/cases.json", logstreamer::run),
         ("configs.json", configs::run),
+        ("outputs.json", outputs::run),
     ];
     for (file, suite) in suites {
         let path = dir.join(file);

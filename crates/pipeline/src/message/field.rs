@@ -277,6 +277,7 @@ fn check_common(field: &[u8]) -> Option<usize> {
             0x0a | 0x1a | 0x22 | 0x2a => text_end(field, at),
             0x10 | 0x30 | 0x40 => field.get(at + 1).filter(|b| **b < 0x80).map(|_| at + 2),
             0x3a => text_end(field, at).filter(|end| (end - at - 2) % 8 == 0),
+            0x32 | 0x42 => text_end(field, at).filter(|end| is_short_run(&field[at + 2..*end])),
             _ => None,
         };
         match next {
@@ -285,6 +286,12 @@ fn check_common(field: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether packed varints are sure to be whole: none can be longer than ten
+/// bytes, and the last one ends.
+fn is_short_run(varints: &[u8]) -> bool {
+    varints.len() <= 10 && varints.last().is_none_or(|last| *last < 0x80)
 }
 
 /// Where an entry of bytes ends, if its length takes one byte and it is
