@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headwater_query::{
-    Answer, Budget, CancelToken, CpuPool, EvalRequest, Evaluate, Limits, QueryError,
+    Answer, Budget, CancelToken, CpuPool, EvalRequest, Evaluate, Gate, Limits, QueryError,
     QueryErrorKind, QueryStats, Value,
 };
 use headwater_storage::{BoxFuture, Select, SelectHints, SelectRequest};
@@ -20,6 +20,7 @@ pub struct Engine {
     store: Arc<dyn Select>,
     options: EngineOptions,
     pool: Arc<CpuPool>,
+    gate: Arc<Gate>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -53,10 +54,15 @@ impl Engine {
         } else {
             options.threads
         };
+        let at_once = match options.max_concurrency {
+            0 => threads,
+            some => some,
+        };
         Ok(Self {
             store,
             options,
             pool: CpuPool::new(threads)?,
+            gate: Gate::new(at_once),
         })
     }
 
@@ -127,6 +133,9 @@ impl Engine {
         let (_, plan) = self.plan(&request)?;
         let deadline = begun.checked_add(self.options.timeout);
         let cancel = with_deadline(&request.cancel, deadline);
+        let _inside = self.gate.enter().await;
+        cancel.check("query queue")?;
+        let queued = begun.elapsed();
         let mut cursors = Vec::with_capacity(plan.selects.len());
         for select in &plan.selects {
             cancel.check("query preparation")?;
@@ -169,7 +178,8 @@ impl Engine {
         }
         request.expression.clear();
         let mut stats = QueryStats::default();
-        stats.prepare_time = prepared;
+        stats.queue_time = queued;
+        stats.prepare_time = prepared.saturating_sub(queued);
         stats.total_time = begun.elapsed();
         stats.eval_time = stats.total_time.saturating_sub(prepared);
         stats.samples = budget.seen();

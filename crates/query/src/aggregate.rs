@@ -386,9 +386,7 @@ mod tests {
     #[test]
     fn averages_do_not_overflow() {
         let column: &[f64] = &[f64::MAX];
-        assert_eq!(
-            run(FloatAggregate::Avg, &[column, column, column]),
-            [f64::MAX]
-        );
+        let mean = run(FloatAggregate::Avg, &[column, column, column])[0];
+        assert!((mean / f64::MAX - 1.0).abs() < 1e-15, "{mean}");
     }
 }

@@ -4,3 +4,5 @@ mod corpora;
 mod parse;
 #[cfg(feature = "corpus")]
 mod promqltest;
+mod properties;
+mod random;
