@@ -8,11 +8,11 @@ use headwater_blockfmt::record::{
     ExemplarEntry, ExemplarsWriter, FloatHistogramsWriter, HistogramsWriter, MetadataWriter,
     SampleEntry, SamplesWriter, SeriesWriter, TombstonesWriter,
 };
-use headwater_env::Files;
+use headwater_env::{FileError, Files};
 use headwater_model::TimeRange;
 use headwater_model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use headwater_storage::{Error, ErrorKind, Result, Ticket, TicketSender};
-use headwater_wal::{Config, Framing, SyncPolicy, Wal};
+use headwater_wal::{Config, Framing, SyncPolicy, Wal, list_segments, segment_path};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error;
@@ -139,6 +139,19 @@ impl Log {
     /// Makes everything written so far durable.
     pub(crate) fn sync(&self) -> headwater_wal::Result<()> {
         self.wal.sync().and_then(|()| self.late.sync())
+    }
+
+    /// Whether there is a log of late samples with anything in it.
+    pub(crate) fn has_late(&self) -> headwater_wal::Result<bool> {
+        let late = &self.late;
+        let mut segments = list_segments(late.files.as_ref(), &late.dir)?.into_iter();
+        let has_bytes = |segment: u64| {
+            let len = late.files.file_len(&segment_path(&late.dir, segment));
+            len.map(|len| len.unwrap_or(0) > 0)
+        };
+        Ok(segments.try_fold(false, |any, segment| {
+            Ok::<_, FileError>(any || has_bytes(segment)?)
+        })?)
     }
 
     /// Begins a segment of the log of late samples; says which. What is in

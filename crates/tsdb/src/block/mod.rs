@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use headwater_blockfmt::index::ChunkMeta;
-use headwater_blockfmt::meta::Compaction;
+use headwater_blockfmt::meta::{Compaction, HINT_OUT_OF_ORDER};
 use headwater_blockfmt::record::TombstoneEntry;
 use headwater_blockfmt::segment::{self, ChunkRef};
 use headwater_blockfmt::{BlockMeta, DecodeError, EncodedChunk, Index, tombstones};
@@ -79,6 +79,15 @@ impl Block {
             merge_failed: AtomicBool::new(false),
             damage,
         })
+    }
+
+    /// Where two blocks have a sample at the same time, that of the lower rank
+    /// counts: what came in order before what came late, then what is older.
+    pub(crate) fn rank(&self) -> (bool, i64, &str) {
+        match self.meta.has_hint(HINT_OUT_OF_ORDER) {
+            true => (true, 0, &self.meta.ulid),
+            false => (false, self.meta.min_time, &self.meta.ulid),
+        }
     }
 
     /// First to last millisecond that the block may have samples of.

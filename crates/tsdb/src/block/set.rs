@@ -45,11 +45,13 @@ impl BlockSet {
         *self.list.write() = Arc::new(blocks);
     }
 
-    /// The blocks that may have samples in a range.
+    /// The blocks that may have samples in a range, by rank.
     pub(crate) fn overlapping(&self, range: TimeRange) -> Vec<Arc<Block>> {
         let all = self.all();
         let found = all.iter().filter(|block| block.range().overlaps(&range));
-        found.cloned().collect()
+        let mut found: Vec<Arc<Block>> = found.cloned().collect();
+        found.sort_by(|a, b| a.rank().cmp(&b.rank()));
+        found
     }
 
     /// First millisecond behind the blocks that were made in order: what the

@@ -87,6 +87,11 @@ impl Late {
             .retain(|(time, _)| times.binary_search(time).is_err());
     }
 
+    /// Forgets the samples of a range.
+    pub(crate) fn remove_range(&mut self, range: TimeRange) {
+        self.samples.retain(|(time, _)| !range.contains(*time));
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Timestamp, &LateValue)> {
         self.samples.iter().map(|(time, value)| (*time, value))
     }

@@ -71,10 +71,19 @@ pub(crate) struct Head {
     /// Commits follow one another: the log, and what readers see, are in
     /// the same order.
     pub(crate) order: Mutex<()>,
-    /// Series that are gone from the head but may still be named in the log:
-    /// their number there and the last segment that may name it.
-    pub(crate) departed: Mutex<HashMap<u64, u64>>,
+    /// Numbers by which no series of the head is known (any more), but which
+    /// the log may still name.
+    pub(crate) departed: Mutex<HashMap<u64, Departed>>,
     pub(crate) counters: Counters,
+}
+
+/// A number that only the log knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Departed {
+    /// The last segment that may name it.
+    pub(crate) until: u64,
+    /// The number that its series has now, if the series has come back.
+    pub(crate) now: Option<u64>,
 }
 
 /// The span of time that the head covers.
@@ -333,7 +342,11 @@ impl Head {
         stripe.remove(&labels, slot);
         drop(stripe);
         self.index.write().remove(slot, &labels);
-        self.departed.lock().insert(log_ref, segment);
+        let departed = Departed {
+            until: segment,
+            now: None,
+        };
+        self.departed.lock().insert(log_ref, departed);
         let (next_commit, _) = self.isolation.begin();
         self.slots.release(slot, next_commit);
         self.series.fetch_sub(1, Ordering::Relaxed);

@@ -260,8 +260,12 @@ impl Series {
         (!late.is_empty()).then_some(late)
     }
 
-    /// Takes a late sample; false if there is one at its time.
+    /// Takes a late sample; false if there is one at its time, or if its time
+    /// is deleted: what comes late into a deleted range stays deleted.
     pub(crate) fn push_late(&mut self, time: Timestamp, value: LateValue) -> bool {
+        if self.deleted().iter().any(|range| range.contains(time)) {
+            return false;
+        }
         self.rare.get_or_insert_default().late.insert(time, value)
     }
 
@@ -282,6 +286,7 @@ impl Series {
     /// Deletes a range of time.
     pub(crate) fn delete(&mut self, range: TimeRange) {
         let rare = self.rare.get_or_insert_default();
+        rare.late.remove_range(range);
         add_range(&mut rare.deleted, range);
     }
 

@@ -7,12 +7,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use headwater_blockfmt::record::{
-    ExemplarsWriter, FloatHistogramsWriter, HistogramsWriter, LabelPairs, MetadataWriter, Record,
-    SamplesWriter, SeriesWriter, TombstonesWriter,
+    ExemplarsWriter, FloatHistogramsWriter, HistogramsWriter, LabelPairs, MetadataEntry,
+    MetadataWriter, Record, SampleEntry, SamplesWriter, SeriesWriter, TombstonesWriter,
 };
 use headwater_model::histogram::CUSTOM_BUCKETS_SCHEMA;
-use headwater_model::{Labels, Metadata, Timestamp};
+use headwater_model::{Labels, Metadata, TimeRange, Timestamp};
 use headwater_storage::Result;
 use headwater_wal::{
     CheckpointWriter, SegmentDecoder, list_checkpoints, list_segments, remove_checkpoints_before,
@@ -43,10 +44,8 @@ impl Inner {
         wal.truncate_before(upto + 1).map_err(error::log)?;
         remove_checkpoints_before(self.env.files.as_ref(), wal.dir(), upto).map_err(error::log)?;
         // The log does not name these any more.
-        self.head
-            .departed
-            .lock()
-            .retain(|_, named_until| *named_until > upto);
+        let mut departed = self.head.departed.lock();
+        departed.retain(|_, departed| departed.until > upto);
         Ok(())
     }
 
@@ -62,6 +61,7 @@ impl Inner {
         );
         let mut filter = Filter {
             needed: self.needed_refs(upto),
+            renamed: self.renamed(),
             min_time: self.head.times.min_valid(),
             writer: writer.map_err(error::log)?,
             batch: Vec::new(),
@@ -101,13 +101,20 @@ impl Inner {
         Ok(())
     }
 
+    /// Numbers whose series have come back under others.
+    fn renamed(&self) -> HashMap<u64, u64> {
+        let departed = self.head.departed.lock();
+        let renamed = departed.iter().filter_map(|(old, d)| Some((*old, d.now?)));
+        renamed.collect()
+    }
+
     /// The numbers of series that the log must still introduce: those in the
     /// head, and those that later segments name.
     fn needed_refs(&self, upto: u64) -> RoaringTreemap {
         let departed = self.head.departed.lock();
         let mut needed: RoaringTreemap = departed
             .iter()
-            .filter(|(_, named_until)| **named_until > upto)
+            .filter(|(_, departed)| departed.until > upto)
             .map(|(log_ref, _)| *log_ref)
             .collect();
         drop(departed);
@@ -126,6 +133,8 @@ impl Inner {
 /// Keeps what is needed of records.
 struct Filter {
     needed: RoaringTreemap,
+    /// The checkpoint says everything of a series under its newest number.
+    renamed: HashMap<u64, u64>,
     min_time: Timestamp,
     writer: CheckpointWriter,
     batch: Vec<Vec<u8>>,
@@ -161,8 +170,10 @@ impl Filter {
         self.writer.append(&batch).map_err(error::log)
     }
 
-    fn wants(&self, reference: u64, time: Timestamp) -> bool {
-        time >= self.min_time && self.needed.contains(reference)
+    /// The number under which something of this time is kept, if it is.
+    fn kept(&self, reference: u64, time: Timestamp) -> Option<u64> {
+        let now = self.renamed.get(&reference).copied().unwrap_or(reference);
+        (time >= self.min_time && self.needed.contains(now)).then_some(now)
     }
 
     /// The record without what is not needed; a record of histograms may
@@ -184,7 +195,13 @@ impl Filter {
             }
             Record::Samples(it) => {
                 let mut writer = SamplesWriter::new(&mut out);
-                let kept = it.flatten().filter(|s| self.wants(s.reference, s.time));
+                let kept = it.flatten().filter_map(|sample| {
+                    let reference = self.kept(sample.reference, sample.time)?;
+                    Some(SampleEntry {
+                        reference,
+                        ..sample
+                    })
+                });
                 kept.map(|sample| writer.push(sample)).count() > 0
             }
             Record::Histograms(it) => {
@@ -193,13 +210,16 @@ impl Filter {
                     HistogramsWriter::custom(&mut custom),
                 );
                 let mut any = false;
-                for entry in it.flatten().filter(|h| self.wants(h.reference, h.time)) {
+                for entry in it.flatten() {
+                    let Some(reference) = self.kept(entry.reference, entry.time) else {
+                        continue;
+                    };
                     any |= entry.histogram.schema != CUSTOM_BUCKETS_SCHEMA;
                     let writer = match entry.histogram.schema {
                         CUSTOM_BUCKETS_SCHEMA => &mut bounds,
                         _ => &mut plain,
                     };
-                    writer.push(entry.reference, entry.time, 0, &entry.histogram);
+                    writer.push(reference, entry.time, 0, &entry.histogram);
                 }
                 any
             }
@@ -209,30 +229,36 @@ impl Filter {
                     FloatHistogramsWriter::custom(&mut custom),
                 );
                 let mut any = false;
-                for entry in it.flatten().filter(|h| self.wants(h.reference, h.time)) {
+                for entry in it.flatten() {
+                    let Some(reference) = self.kept(entry.reference, entry.time) else {
+                        continue;
+                    };
                     any |= entry.histogram.schema != CUSTOM_BUCKETS_SCHEMA;
                     let writer = match entry.histogram.schema {
                         CUSTOM_BUCKETS_SCHEMA => &mut bounds,
                         _ => &mut plain,
                     };
-                    writer.push(entry.reference, entry.time, 0, &entry.histogram);
+                    writer.push(reference, entry.time, 0, &entry.histogram);
                 }
                 any
             }
             Record::Tombstones(it) => {
                 let mut writer = TombstonesWriter::new(&mut out);
-                let kept = it
-                    .flatten()
-                    .filter(|stone| self.wants(stone.reference, stone.range.end));
-                kept.map(|s| writer.push(s.reference, s.range.start, s.range.end))
-                    .count()
-                    > 0
+                let kept = it.flatten().filter_map(|stone| {
+                    let reference = self.kept(stone.reference, stone.range.end)?;
+                    Some((reference, stone.range))
+                });
+                let write = |(reference, range): (u64, TimeRange)| {
+                    writer.push(reference, range.start, range.end);
+                };
+                kept.map(write).count() > 0
             }
             Record::Exemplars(mut it) => {
                 let mut writer = ExemplarsWriter::new(&mut out);
                 let (mut pairs, mut any) = (LabelPairs::new(), false);
-                while let Ok(Some(exemplar)) = it.next_into(&mut pairs) {
-                    if self.wants(exemplar.reference, exemplar.time) {
+                while let Ok(Some(mut exemplar)) = it.next_into(&mut pairs) {
+                    if let Some(reference) = self.kept(exemplar.reference, exemplar.time) {
+                        exemplar.reference = reference;
                         writer.push(exemplar, &Labels::from_pairs(pairs.iter().copied()));
                         any = true;
                     }
@@ -241,8 +267,11 @@ impl Filter {
             }
             Record::Metadata(it) => {
                 let mut writer = MetadataWriter::new(&mut out);
-                let kept = it.flatten().filter(|m| self.needed.contains(m.reference));
-                let write = |entry: headwater_blockfmt::record::MetadataEntry<'_>| {
+                let kept = it.flatten().filter_map(|m| {
+                    let reference = self.kept(m.reference, Timestamp::MAX)?;
+                    Some(MetadataEntry { reference, ..m })
+                });
+                let write = |entry: MetadataEntry<'_>| {
                     let metadata = Metadata {
                         metric_type: entry.metric_type,
                         unit: entry.unit.to_owned(),

@@ -35,7 +35,9 @@ impl Inner {
     /// Makes blocks of the late samples of ranges that the head does not have
     /// any more; says how many.
     pub(super) fn late_to_blocks(&self) -> Result<usize> {
-        if self.head.late_times.range().is_none() {
+        // Even if all late samples have found their place, the log still has
+        // them, under numbers that the other log will forget.
+        if !self.log.has_late().map_err(error::log)? {
             return Ok(0);
         }
         let (segment, taken) = {

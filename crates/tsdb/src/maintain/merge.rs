@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use headwater_blockfmt::meta::{BlockDesc, Compaction};
-use headwater_blockfmt::{BlockMeta, EncodedChunk, encode_columns};
+use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_storage::{ErrorKind, Result, merge_columns};
 
@@ -13,6 +13,7 @@ use super::plan::{Candidate, plan, ranges};
 use crate::block::write::BlockWriter;
 use crate::block::{Block, Stones, ulid};
 use crate::db::{Db, Inner};
+use crate::head::cursor::damaged;
 use crate::read::{Loaded, TimeSpan};
 
 impl Inner {
@@ -81,7 +82,12 @@ fn merge(inner: &Inner, blocks: &[Arc<Block>]) -> Result<Option<BlockMeta>> {
     let meta = merged_meta(inner, blocks);
     let files = Arc::clone(&inner.env.files);
     let mut writer = BlockWriter::create(files, &inner.dir, meta, symbols)?;
-    let mut sources: Vec<Source<'_>> = blocks.iter().map(Source::new).collect::<Result<_>>()?;
+    let mut by_rank: Vec<&Arc<Block>> = blocks.iter().collect();
+    by_rank.sort_by(|a, b| a.rank().cmp(&b.rank()));
+    let mut sources: Vec<Source<'_>> = by_rank
+        .into_iter()
+        .map(Source::new)
+        .collect::<Result<_>>()?;
     let mut chunks = Vec::new();
     while let Some(labels) = sources
         .iter()
@@ -90,9 +96,9 @@ fn merge(inner: &Inner, blocks: &[Arc<Block>]) -> Result<Option<BlockMeta>> {
         .cloned()
     {
         let mut parts = Vec::new();
-        for source in &mut sources {
+        for (rank, source) in sources.iter_mut().enumerate() {
             if source.labels.as_ref() == Some(&labels) {
-                parts.push(source.take()?);
+                parts.push((rank, source.take()?));
             }
         }
         chunks.clear();
@@ -187,23 +193,23 @@ impl<'b> Source<'b> {
     }
 }
 
+/// A chunk and the place of its block among those that are merged.
+type Ranked = (usize, EncodedChunk);
+
 /// The chunks of a series from all blocks: as they are where they do not
-/// overlap, written anew where they do.
-fn join(labels: &Labels, parts: &[Loaded], into: &mut Vec<EncodedChunk>) -> Result<()> {
-    for part in parts {
-        part.take_chunks(labels, into)?;
+/// overlap, written anew where they do. Earlier blocks count where two have a
+/// sample at the same time.
+fn join(labels: &Labels, parts: &[(usize, Loaded)], into: &mut Vec<EncodedChunk>) -> Result<()> {
+    let mut all: Vec<Ranked> = Vec::new();
+    for (rank, part) in parts {
+        let mut chunks = Vec::new();
+        part.take_chunks(labels, &mut chunks)?;
+        all.extend(chunks.into_iter().map(|chunk| (*rank, chunk)));
     }
-    into.sort_by_key(|chunk| (chunk.min_time, chunk.max_time));
-    if into
-        .windows(2)
-        .all(|pair| pair[0].max_time < pair[1].min_time)
-    {
-        return Ok(());
-    }
-    let chunks = std::mem::take(into);
-    for group in overlapping_groups(&chunks) {
+    all.sort_by_key(|(_, chunk)| (chunk.min_time, chunk.max_time));
+    for group in overlapping_groups(&all) {
         match group {
-            [alone] => into.push(alone.clone()),
+            [(_, alone)] => into.push(alone.clone()),
             group => into.extend(joined(labels, group)?),
         }
     }
@@ -211,31 +217,30 @@ fn join(labels: &Labels, parts: &[Loaded], into: &mut Vec<EncodedChunk>) -> Resu
 }
 
 /// Runs of chunks of which each overlaps those before it.
-fn overlapping_groups(chunks: &[EncodedChunk]) -> Vec<&[EncodedChunk]> {
+fn overlapping_groups(chunks: &[Ranked]) -> Vec<&[Ranked]> {
     let mut out = Vec::new();
     let (mut start, mut end) = (0, i64::MIN);
-    for (at, chunk) in chunks.iter().enumerate() {
+    for (at, (_, chunk)) in chunks.iter().enumerate() {
         if at > start && chunk.min_time > end {
             out.push(&chunks[start..at]);
             start = at;
         }
         end = end.max(chunk.max_time);
     }
-    out.push(&chunks[start..]);
+    if start < chunks.len() {
+        out.push(&chunks[start..]);
+    }
     out
 }
 
-fn joined(labels: &Labels, chunks: &[EncodedChunk]) -> Result<Vec<EncodedChunk>> {
-    let loaded = Loaded {
-        chunks: chunks.to_vec(),
-        visible: TimeSpan(TimeRange::ALL),
-        committed_until: i64::MAX,
-        ..Loaded::default()
-    };
+fn joined(labels: &Labels, group: &[Ranked]) -> Result<Vec<EncodedChunk>> {
+    let mut by_rank: Vec<&Ranked> = group.iter().collect();
+    by_rank.sort_by_key(|(rank, _)| *rank);
     let mut all = Vec::new();
-    for chunk in chunks {
+    for (_, chunk) in by_rank {
         let mut columns = SeriesColumns::default();
-        loaded.decode_chunk(labels, chunk, &mut columns)?;
+        decode(chunk.encoding, &chunk.data, TimeRange::ALL, &mut columns)
+            .map_err(|e| damaged(labels, e))?;
         all.push(columns);
     }
     let mut merged = SeriesColumns::default();

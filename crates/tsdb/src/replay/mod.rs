@@ -22,8 +22,8 @@ use headwater_wal::{
 };
 
 use crate::error;
-use crate::head::Head;
 use crate::head::late::LateValue;
+use crate::head::{Departed, Head};
 use pending::PendingSamples;
 use refs::Refs;
 
@@ -64,6 +64,10 @@ pub(crate) fn replay(
         report: Report::default(),
         min_valid: head.times.min_valid(),
         late: false,
+        last_segment: list_segments(files.as_ref(), dir)
+            .map_err(error::log)?
+            .pop()
+            .unwrap_or(0),
         times: TimeRange::new(Timestamp::MAX, Timestamp::MIN),
     };
     let checkpoint = list_checkpoints(files.as_ref(), dir)
@@ -94,6 +98,8 @@ struct Replay<'r> {
     min_valid: Timestamp,
     /// The log of late samples is read.
     late: bool,
+    /// The last segment of the log.
+    last_segment: u64,
     times: TimeRange,
 }
 
@@ -210,6 +216,18 @@ impl Replay<'_> {
         slot
     }
 
+    /// A series is known by one number from now on; as long as the log has
+    /// records under another, a checkpoint must introduce that one, too.
+    fn keep_other_number(&self, reference: u64, slot: u32) {
+        let cell = self.head.slots.get(slot);
+        let now = cell.map(|cell| cell.lock().log_ref);
+        if now.is_some_and(|now| now != reference) {
+            let until = self.last_segment;
+            let mut departed = self.head.departed.lock();
+            departed.insert(reference, Departed { until, now });
+        }
+    }
+
     /// Gives a series the chunks that files have of it; the samples in them
     /// are then skipped in the log, because they are not newer.
     fn take_chunks(&mut self, reference: u64, slot: u32) {
@@ -256,6 +274,7 @@ impl Replay<'_> {
             match self.head.get_or_create(&labels, Some(reference)) {
                 Ok(slot) => {
                     self.refs.insert(reference, slot);
+                    self.keep_other_number(reference, slot);
                     self.take_chunks(reference, slot);
                 }
                 Err(_) => self.report.refused_series += 1,

@@ -6,6 +6,7 @@ mod corpora;
 mod crash;
 mod killed;
 mod late;
+mod model;
 mod peers;
 mod reopen;
 mod support;
