@@ -15,10 +15,9 @@ mod time;
 pub use error::{ApiError, ErrorType};
 pub use form::{MAX_FORM_BYTES, MAX_PARAMETERS};
 pub use parts::{
-    Admin, BlockCompaction, BlockParent, BlockStats, BlockView, BuildInfo, Dropped, Features,
-    HeadStats, Health, Lifecycle, NameCount, NoScraping, NoTsdb, Notification, Parts, Phase,
-    RuntimeInfo, Scraping, Server, Settings, TargetMetadata, TargetView, TsdbStats, TsdbView,
-    WalReplay,
+    Admin, BuildInfo, Dropped, Features, HeadStats, Health, Lifecycle, NameCount, NoScraping,
+    NoTsdb, Notification, Parts, Phase, RuntimeInfo, Scraping, Server, Settings, TargetMetadata,
+    TargetView, TsdbStats, TsdbView, WalReplay,
 };
 pub use router::router;
 pub use routes::query::MAX_RANGE_STEPS;

@@ -242,6 +242,11 @@ impl ScrapeManager {
         self.0.pools.lock().values().map(Pool::status).collect()
     }
 
+    /// How the targets of one job are doing; `None` if there is no such job.
+    pub fn job_status(&self, job: &str) -> Option<PoolStatus> {
+        self.0.pools.lock().get(job).map(Pool::status)
+    }
+
     /// What targets say about their metrics: of targets for whose labels `keep` answers true, of
     /// all metrics or one, at most `limit` entries (0 for all).
     pub fn target_metadata(

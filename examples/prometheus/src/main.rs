@@ -6,6 +6,7 @@
 
 mod assemble;
 mod face;
+mod features;
 mod flags;
 mod host;
 mod jobs;
@@ -25,6 +26,9 @@ use crate::flags::Flags;
 /// The program chooses the allocator; libraries never do.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Stack of a worker thread, in bytes. Only what is used of it takes memory.
+const STACK_BYTES: usize = 16 << 20;
 
 /// Why the program ends before its time.
 #[derive(Debug)]
@@ -67,6 +71,8 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let logging = Logging::start(&LogSettings::new(level, format, "prometheus"))
         .map_err(|error| Failure::of_machine(format!("logging: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        // Plans of deeply nested queries are made on these threads, recursively.
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|error| Failure::of_machine(format!("cannot start threads: {error}")))?;

@@ -126,12 +126,7 @@ impl Server for Process {
     }
 
     fn features(&self) -> Features {
-        let on = self
-            .features
-            .iter()
-            .map(|name| (name.replace('-', "_"), true))
-            .collect();
-        Features::from([("prometheus".to_owned(), on)])
+        crate::features::features(&self.features)
     }
 }
 

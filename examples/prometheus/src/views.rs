@@ -1,14 +1,18 @@
 //! Scraper and store, as the API wants to see them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use headwater_api_prometheus::{
-    Admin, BlockView, Dropped, HeadStats, Health, Lifecycle, NameCount, Scraping, TargetMetadata,
-    TargetView, TsdbStats, TsdbView, WalReplay,
+    Admin, Dropped, HeadStats, Health, Lifecycle, NameCount, Scraping, TargetMetadata, TargetView,
+    TsdbStats, TsdbView, WalReplay,
 };
+use headwater_blockfmt::BlockMeta;
 use headwater_model::duration::format_duration;
-use headwater_model::{Matcher, TimeRange};
+use headwater_model::{Labels, Matcher, TimeRange};
+use headwater_relabel::Rules;
 use headwater_scrape::ScrapeManager;
 use headwater_service::{ReloadError, Reloader, Stopper};
 use headwater_storage::{BoxFuture, Delete, Error, ErrorKind, Result};
@@ -27,28 +31,20 @@ impl Scraping for Scrapes {
     }
 
     fn active(&self, pool: &str) -> Vec<TargetView> {
-        let status = self
-            .manager
-            .status()
-            .into_iter()
-            .find(|status| status.job == pool);
-        status
-            .into_iter()
-            .flat_map(|status| status.active)
-            .map(view)
-            .collect()
+        let status = self.manager.job_status(pool).unwrap_or_default();
+        status.active.into_iter().map(view).collect()
     }
 
     fn dropped(&self, pool: &str) -> Dropped {
-        let status = self
-            .manager
-            .status()
-            .into_iter()
-            .find(|status| status.job == pool);
-        status.map_or_else(Dropped::default, |status| Dropped {
+        let status = self.manager.job_status(pool).unwrap_or_default();
+        Dropped {
             targets: status.dropped,
             total: status.dropped_count,
-        })
+        }
+    }
+
+    fn relabelling(&self, pool: &str) -> Option<Rules> {
+        self.manager.job_config(pool).map(|job| job.relabel)
     }
 
     fn config(&self, pool: &str) -> Option<String> {
@@ -56,14 +52,10 @@ impl Scraping for Scrapes {
     }
 
     fn metadata(&self, pool: &str) -> Vec<TargetMetadata> {
-        let status = self
-            .manager
-            .status()
+        let status = self.manager.job_status(pool).unwrap_or_default();
+        let targets: HashSet<Labels> = status
+            .active
             .into_iter()
-            .find(|status| status.job == pool);
-        let targets: Vec<_> = status
-            .into_iter()
-            .flat_map(|status| status.active)
             .map(|target| target.labels)
             .collect();
         let mut views: Vec<TargetMetadata> = Vec::with_capacity(targets.len());
@@ -146,8 +138,8 @@ impl TsdbView for Store {
         })
     }
 
-    fn blocks(&self) -> Result<Vec<BlockView>> {
-        Ok(Vec::new())
+    fn blocks(&self) -> Result<Vec<BlockMeta>> {
+        Ok(self.0.blocks())
     }
 
     /// The log is replayed before anybody can ask: all of it.
@@ -179,19 +171,45 @@ impl Delete for Store {
 
 impl Admin for Store {
     fn clean_tombstones(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(std::future::ready(Err(not_yet("clean_tombstones"))))
+        let db = self.0.clone();
+        blocking(move || db.clean_tombstones().map(drop))
     }
 
-    fn snapshot(&self, _skip_head: bool) -> BoxFuture<'_, Result<String>> {
-        Box::pin(std::future::ready(Err(not_yet("snapshot"))))
+    fn snapshot(&self, skip_head: bool) -> BoxFuture<'_, Result<String>> {
+        let db = self.0.clone();
+        blocking(move || {
+            let name = snapshot_name();
+            db.snapshot(&db.dir().join("snapshots").join(&name), !skip_head)?;
+            Ok(name)
+        })
     }
 }
 
-fn not_yet(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Invalid,
-        format!("{what} is not supported yet; ROADMAP.md says what is"),
-    )
+/// Work on files, on a thread that may wait for the disk.
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> BoxFuture<'static, Result<T>> {
+    Box::pin(async move {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, error.to_string())))
+    })
+}
+
+/// The time in UTC and sixteen random hexadecimal digits, as in Prometheus: `20260101T120000Z-0123456789abcdef`.
+fn snapshot_name() -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let text =
+        headwater_api_prometheus::format_rfc3339(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+    let digits: String = text
+        .chars()
+        .take(19)
+        .filter(|c| !matches!(c, '-' | ':'))
+        .collect();
+    // RandomState is seeded by the operating system; the name must only not exist yet.
+    let random = RandomState::new().hash_one(now);
+    format!("{digits}Z-{random:016x}")
 }
 
 /// Reload and quit over HTTP.

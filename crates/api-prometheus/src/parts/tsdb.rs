@@ -1,5 +1,6 @@
 //! Facts about the store on disk.
 
+use headwater_blockfmt::BlockMeta;
 use headwater_storage::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -12,11 +13,11 @@ pub trait TsdbView: Send + Sync {
     /// The store is not up.
     fn stats(&self, limit: usize) -> Result<TsdbStats>;
 
-    /// The blocks on disk, oldest first.
+    /// The blocks on disk, oldest first, as their `meta.json` describes them.
     ///
     /// # Errors
     /// The store is not up.
-    fn blocks(&self) -> Result<Vec<BlockView>>;
+    fn blocks(&self) -> Result<Vec<BlockMeta>>;
 
     /// How far the log was replayed. Answers before the store is up.
     fn replay(&self) -> WalReplay;
@@ -31,7 +32,7 @@ impl TsdbView for NoTsdb {
         Err(Error::new(ErrorKind::NotReady, "TSDB not ready"))
     }
 
-    fn blocks(&self) -> Result<Vec<BlockView>> {
+    fn blocks(&self) -> Result<Vec<BlockMeta>> {
         Err(Error::new(ErrorKind::NotReady, "TSDB not ready"))
     }
 
@@ -90,82 +91,4 @@ pub struct WalReplay {
     pub max: u64,
     /// Segment being read.
     pub current: u64,
-}
-
-/// One block on disk; the fields are those of its `meta.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlockView {
-    /// Name of its directory.
-    pub ulid: String,
-    /// First millisecond.
-    pub min_time: i64,
-    /// The millisecond after the last.
-    pub max_time: i64,
-    /// What is in it.
-    pub stats: BlockStats,
-    /// Where it comes from.
-    pub compaction: BlockCompaction,
-    /// Version of the format.
-    pub version: u32,
-}
-
-/// What is in a block.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlockStats {
-    /// Samples of either kind.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub num_samples: u64,
-    /// Float samples.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub num_float_samples: u64,
-    /// Histogram samples.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub num_histogram_samples: u64,
-    /// Series.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub num_series: u64,
-    /// Chunks.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub num_chunks: u64,
-    /// Tombstones.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub num_tombstones: u64,
-}
-
-/// Where a block comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BlockCompaction {
-    /// How often its samples were rewritten, at least 1.
-    pub level: u32,
-    /// Blocks of level 1 that went into it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<String>,
-    /// Blocks that it was made from directly.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parents: Vec<BlockParent>,
-    /// Remarks, as `from-out-of-order`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub hints: Vec<String>,
-}
-
-/// A block that went into another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlockParent {
-    /// Name of its directory.
-    pub ulid: String,
-    /// First millisecond.
-    pub min_time: i64,
-    /// The millisecond after the last.
-    pub max_time: i64,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn is_zero(value: &u64) -> bool {
-    *value == 0
 }

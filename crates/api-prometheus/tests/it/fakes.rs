@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use headwater_api_prometheus::{
-    Admin, BlockCompaction, BlockStats, BlockView, BuildInfo, Dropped, HeadStats, Health,
-    Lifecycle, NameCount, Notification, Parts, Phase, RuntimeInfo, Scraping, Server,
-    TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay, format_rfc3339,
+    Admin, BuildInfo, Dropped, HeadStats, Health, Lifecycle, NameCount, Notification, Parts, Phase,
+    RuntimeInfo, Scraping, Server, TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay,
+    format_rfc3339,
 };
+use headwater_blockfmt::{BlockMeta, meta};
 use headwater_env::ManualClock;
 use headwater_exposition::Registry;
 use headwater_model::name::NameScheme;
@@ -230,10 +231,10 @@ impl TsdbView for FakeTsdb {
         })
     }
 
-    fn blocks(&self) -> headwater_storage::Result<Vec<BlockView>> {
-        Ok(vec![BlockView {
+    fn blocks(&self) -> headwater_storage::Result<Vec<BlockMeta>> {
+        Ok(vec![BlockMeta {
             ulid: "01M7VEG33RJJHH6DPF59RXC7HS".into(),
-            stats: BlockStats {
+            stats: meta::BlockStats {
                 num_samples: 2,
                 num_float_samples: 1,
                 num_histogram_samples: 1,
@@ -241,13 +242,13 @@ impl TsdbView for FakeTsdb {
                 num_chunks: 1,
                 num_tombstones: 1,
             },
-            compaction: BlockCompaction {
+            compaction: meta::Compaction {
                 level: 1,
                 sources: vec!["01M7VEG33RJJHH6DPF59RXC7HS".into()],
-                ..BlockCompaction::default()
+                ..meta::Compaction::default()
             },
             version: 1,
-            ..BlockView::default()
+            ..BlockMeta::default()
         }])
     }
 
