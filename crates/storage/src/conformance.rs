@@ -563,8 +563,13 @@ fn chunks_hold_the_same_samples(store: &dyn Store) {
         .unwrap();
     for at in 1..50 {
         // Not far behind the floats: a store may refuse what is an hour late.
-        open.append(series, (at + 300) * 15_000, 0, SampleValue::Histogram(&integer(at)))
-            .unwrap();
+        open.append(
+            series,
+            (at + 300) * 15_000,
+            0,
+            SampleValue::Histogram(&integer(at)),
+        )
+        .unwrap();
     }
     commit(open);
     let wanted = select(store, named("k"), TimeRange::ALL);

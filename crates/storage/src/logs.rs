@@ -136,6 +136,10 @@ pub struct LogBlock {
 /// Bytes of lines in one block at most, so that positions fit 32 bits.
 pub const MAX_BLOCK_BYTES: usize = 1 << 30;
 
+/// Sets of metadata with which a new one is compared: entries of a stream
+/// mostly have one of a few sets, such as their levels.
+const RECENT_SETS: usize = 16;
+
 impl LogBlock {
     /// Forgets all entries, keeps the memory.
     pub fn clear(&mut self) {
@@ -210,8 +214,14 @@ impl LogBlock {
         self.metadata.get(index).copied().unwrap_or(0)
     }
 
-    /// Appends an entry. The metadata is compared with that of the entry
-    /// before only: runs of equal sets are stored once.
+    /// The sets of structured metadata that the numbers of
+    /// [`LogBlock::metadata_set`] mean; empty if no entry has any.
+    pub fn metadata_sets(&self) -> &[Labels] {
+        &self.sets
+    }
+
+    /// Appends an entry. Its metadata is compared with the last few sets
+    /// only, so an equal one further back may be stored again.
     pub fn push(&mut self, time: i64, line: &[u8], metadata: &Labels) {
         self.starts.push(bound(self.text.len()));
         self.text.extend_from_slice(line);
@@ -229,10 +239,16 @@ impl LogBlock {
             self.sets.push(Labels::empty());
             self.metadata.resize(self.times.len() - 1, 0);
         }
-        if self.sets.last() != Some(metadata) {
-            self.sets.push(metadata.clone());
-        }
-        self.metadata.push(bound(self.sets.len() - 1));
+        let recent = self.sets.len().saturating_sub(RECENT_SETS);
+        let known = self.sets[recent..].iter().rposition(|set| set == metadata);
+        let set = match known {
+            Some(at) => recent + at,
+            None => {
+                self.sets.push(metadata.clone());
+                self.sets.len() - 1
+            }
+        };
+        self.metadata.push(bound(set));
     }
 }
 
@@ -331,11 +347,12 @@ mod tests {
             Labels::from_pairs([("k", "b")]),
         );
         let mut block = LogBlock::default();
-        for (time, set) in [(1, &Labels::empty()), (2, &a), (3, &a), (4, &b)] {
+        for (time, set) in [(1, &Labels::empty()), (2, &a), (3, &a), (4, &b), (5, &a)] {
             block.push(time, b"x", set);
         }
-        let sets: Vec<u32> = (0..4).map(|i| block.metadata_set(i)).collect();
-        assert_eq!(sets, [0, 1, 1, 2]);
+        let sets: Vec<u32> = (0..5).map(|i| block.metadata_set(i)).collect();
+        assert_eq!(sets, [0, 1, 1, 2, 1]);
+        assert_eq!(block.metadata_sets().len(), 3);
         assert_eq!(block.metadata(3), &b);
         assert!(block.metadata(0).is_empty());
     }

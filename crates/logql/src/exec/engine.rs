@@ -392,6 +392,7 @@ impl Engine {
 fn hints(plan: &super::range::Plan) -> LogHints {
     let mut hints = LogHints::default();
     hints.needles = plan.pipeline.needles().to_vec();
+    hints.without_metadata = !plan.reads_metadata();
     hints.lines = match () {
         () if plan.reads_lines() => LineNeed::Bytes,
         () if plan.reads_lengths() => LineNeed::Length,

@@ -100,6 +100,12 @@ impl Plan {
         self.pipeline.reads_lines()
     }
 
+    /// Whether structured metadata may matter.
+    pub(crate) fn reads_metadata(&self) -> bool {
+        let one_series = matches!(&self.keys, Keys::Only(names) if names.is_empty());
+        !one_series || !self.pipeline.is_empty() || self.unwrap.is_some()
+    }
+
     /// Whether the length of lines is looked at.
     pub(crate) fn reads_lengths(&self) -> bool {
         matches!(self.op, RangeOp::Bytes | RangeOp::BytesRate)
@@ -172,11 +178,15 @@ impl Gather {
     }
 
     fn block(&mut self, block: &LogBlock, scan: &Scan) -> Result<(), QueryError> {
-        // The series of the metadata set of the entry before, if its labels
-        // were those of the stream and the set only.
-        let mut plain: Option<(u32, usize)> = None;
         let plan = self.plan.clone();
-        let mut bytes = 0u64;
+        // Where no stage looks at lines, the metadata set decides on the
+        // series: each is looked up once a block.
+        let lookups = match plan.pipeline.is_empty() && plan.unwrap.is_none() {
+            true => block.metadata_sets().len().max(1),
+            false => 0,
+        };
+        let mut known: Vec<Option<usize>> = vec![None; lookups];
+        let (mut bytes, mut kept) = (0u64, 0u64);
         for at in super::candidates(&plan.pipeline, block) {
             let time = block.times()[at];
             if !self.cell.holds(time) {
@@ -185,10 +195,10 @@ impl Gather {
             if self.cell.first >= self.cell.end {
                 continue;
             }
-            let set = block.metadata_set(at);
-            let known = plain.filter(|(known, _)| plan.pipeline.is_empty() && *known == set);
-            if let (Some((_, series)), None) = (known, &plan.unwrap) {
-                self.count(series, f64::from(block.lengths()[at]));
+            let set = block.metadata_set(at) as usize;
+            if let Some(Some(series)) = known.get(set) {
+                kept += 1;
+                self.count(*series, f64::from(block.lengths()[at]));
                 continue;
             }
             self.record.start_line(time, block.metadata(at));
@@ -204,15 +214,18 @@ impl Gather {
             let Some(value) = self.value() else {
                 continue;
             };
-            scan.kept(1);
+            kept += 1;
             let series = self.series()?;
-            plain = Some((set, series));
+            if let Some(known) = known.get_mut(set) {
+                *known = Some(series);
+            }
             match value {
                 Sample::Line => self.count(series, length),
                 Sample::Value(value) => self.sample(series, time, value)?,
             }
         }
         scan.read(block.len() as u64, bytes);
+        scan.kept(kept);
         Ok(())
     }
 
