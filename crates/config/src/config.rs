@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use headwater_yaml::{Error, Fields, Placed, settings};
+use headwater_yaml::{Error, Fields, Placed, resolve, settings};
 
 use crate::environment::expand_variables;
-use crate::paths::{expand, is_pattern, resolve};
+use crate::paths::{expand, is_pattern};
 use crate::sections::Sections;
 use crate::{
     AlertingConfig, GlobalConfig, OtlpConfig, RemoteReadConfig, RemoteWriteConfig, RuntimeConfig,

@@ -1,14 +1,7 @@
-//! Paths in settings: made absolute, and patterns expanded.
+//! Patterns of paths in settings.
 
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// Makes a relative path relative to `dir`; an empty one stays empty.
-pub(crate) fn resolve(dir: &Path, path: &mut String) {
-    if !path.is_empty() && Path::new(path.as_str()).is_relative() {
-        *path = dir.join(path.as_str()).to_string_lossy().into_owned();
-    }
-}
 
 /// Whether a path is one that [`expand`] takes: at most one `*`, and that in the last part.
 pub(crate) fn is_pattern(path: &str) -> bool {

@@ -6,11 +6,10 @@ use std::path::Path;
 use headwater_discovery::DiscoveryConfigs;
 use headwater_http::HttpClientConfig;
 use headwater_model::name::NameScheme;
-use headwater_yaml::{Duration, Size, settings};
+use headwater_yaml::{Duration, Size, resolve, settings};
 
 use crate::GlobalConfig;
 use crate::names::{Escaping, Scheme, Validation};
-use crate::paths::resolve;
 use crate::protocol::{Protocols, ScrapeProtocol};
 use crate::relabel::RelabelConfigs;
 

@@ -198,9 +198,7 @@ impl DiscoveryConfigs {
             .iter_mut()
             .flat_map(|config| &mut config.files)
         {
-            if std::path::Path::new(file.as_str()).is_relative() {
-                *file = dir.join(file.as_str()).to_string_lossy().into_owned();
-            }
+            headwater_yaml::resolve(dir, file);
         }
         for config in &mut self.http_sd_configs {
             config.http.resolve_files(dir);

@@ -1,4 +1,4 @@
-//! Files that settings point at: names made absolute, contents read, changes noticed.
+//! Files that settings point at: contents read, changes noticed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,6 @@ use parking_lot::Mutex;
 
 /// How long a look at the files' dates is good for.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Makes a relative name relative to `dir`; an empty name stays empty.
-pub(crate) fn resolve(dir: &Path, file: &mut String) {
-    if !file.is_empty() && Path::new(file.as_str()).is_relative() {
-        *file = dir.join(file.as_str()).to_string_lossy().into_owned();
-    }
-}
 
 /// What tells one version of a file from the next without reading it.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater_yaml::settings;
+use headwater_yaml::{resolve, settings};
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::pem::PemObject;
@@ -11,7 +11,6 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Secret;
-use crate::files::resolve;
 
 settings! {
     /// Whom a client trusts, and what it shows of itself.

@@ -2,12 +2,14 @@
 
 mod error;
 mod parse;
+mod paths;
 mod placed;
 mod settings;
 mod values;
 
 pub use error::{Error, Position};
 pub use parse::{MAX_DOCUMENT_BYTES, from_file, from_str, to_string};
+pub use paths::resolve;
 pub use placed::Placed;
 pub use settings::{Empty, Fields, deserialize, put_field, refused_key, serialize, value};
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use headwater_yaml::settings;
+use headwater_yaml::{resolve, settings};
 
-use crate::files::resolve;
 use crate::{Secret, TlsVersion};
 
 settings! {
