@@ -127,6 +127,8 @@ struct Pending<'a> {
     category: Category,
     defaults: Defaults,
     maker: Maker,
+    /// A key is wrong, so what is made of the others says nothing.
+    faulty: bool,
 }
 
 impl Plan {
@@ -242,13 +244,16 @@ fn prepare<'a>(
         Category::Filter => fields_of::<FilterCommon>(),
         Category::Output => fields_of::<OutputCommon>(),
     };
-    errors.extend(section.normalize(&[common, registered.fields]));
+    let unknown = section.normalize(&[common, registered.fields]);
+    let faulty = !unknown.is_empty();
+    errors.extend(unknown);
     match (registered.prepare)(&section) {
         Ok(maker) => Some(Pending {
             category: registered.category,
             defaults: registered.defaults,
             maker,
             section,
+            faulty,
         }),
         Err(error) => {
             errors.push(error);
@@ -320,7 +325,7 @@ impl Builder {
     /// Builds each template once, so that its faults show now and not when
     /// the first stream opens.
     fn check_parts(&mut self, pending: &[Pending<'_>]) {
-        for part in pending {
+        for part in pending.iter().filter(|part| !part.faulty) {
             let cx = self.context(&part.section.name, None);
             let built = match &part.maker {
                 Maker::Splitter(make) => make(&cx).map(drop),
@@ -345,7 +350,7 @@ impl Builder {
     }
 
     fn add_plugins(&mut self, pending: Vec<Pending<'_>>) {
-        for plugin in pending {
+        for plugin in pending.into_iter().filter(|plugin| !plugin.faulty) {
             let added = match plugin.maker.clone() {
                 Maker::Input(make) => self.add_input(&plugin, make),
                 Maker::Filter(make) => self.add_filter(&plugin, make),

@@ -1,6 +1,7 @@
 //! Integration tests: recorded cases of the original, records that do not
 //! depend on reads, and whole pipelines.
 
+mod configs;
 mod cuts;
 #[cfg(feature = "golden")]
 mod golden;

@@ -111,7 +111,8 @@ struct Shared {
     settings: SpoolSettings,
     wal: Wal,
     acks: Acks<Position>,
-    saved: Mutex<Instant>,
+    /// When the cursor was last written, if it was.
+    saved: Mutex<Option<Instant>>,
     /// Raised when the reader is to end.
     stop: Signal,
     failed: Mutex<Option<String>>,
@@ -152,7 +153,7 @@ impl Spool {
             settings,
             wal,
             acks: Acks::new(),
-            saved: Mutex::new(Instant::now()),
+            saved: Mutex::default(),
             stop: Signal::new(),
             failed: Mutex::default(),
             _lock: lock,
@@ -360,13 +361,13 @@ impl Shared {
     /// Writes the cursor if it moved, and removes files that it left.
     fn save_cursor(&self, now: bool) {
         let mut saved = self.saved.lock();
-        if !now && saved.elapsed() < CURSOR_EVERY {
+        if !now && saved.is_some_and(|at| at.elapsed() < CURSOR_EVERY) {
             return;
         }
-        *saved = Instant::now();
         let Some(position) = self.acks.take_arrived() else {
             return;
         };
+        *saved = Some(Instant::now());
         let text = serde_json::to_vec(&Cursor::from(position)).unwrap_or_default();
         let written = self
             .files
