@@ -15,7 +15,7 @@ use crate::error;
 use crate::head::chunk_files::{self, ChunkFiles};
 use crate::head::{Bounds, Head};
 use crate::log::{self, Log};
-use crate::maintain::Worker;
+use crate::maintain::{Retiring, Worker};
 use crate::options::{Builder, Options};
 use crate::replay::{Report, replay};
 use crate::stats::Stats;
@@ -39,6 +39,7 @@ pub(crate) struct Inner {
     /// Held while blocks are made, merged or removed.
     pub(crate) maintenance: Mutex<()>,
     pub(crate) chunk_files: Mutex<ChunkFiles>,
+    pub(crate) retiring: Mutex<Retiring>,
     closed: AtomicBool,
     damage: Vec<String>,
     worker: Mutex<Option<Worker>>,
@@ -104,6 +105,7 @@ impl Db {
             blocks,
             maintenance: Mutex::new(()),
             chunk_files: Mutex::new(chunk_files),
+            retiring: Mutex::default(),
             log,
             env,
             dir,

@@ -19,8 +19,30 @@ pub(crate) type CommitId = u64;
 #[derive(Debug, Default)]
 pub(crate) struct Isolation {
     completed: AtomicU64,
-    /// Readers by the last commit that they see.
-    readers: Mutex<BTreeMap<CommitId, usize>>,
+    readers: Mutex<Readers>,
+}
+
+/// The readers that are about.
+#[derive(Debug, Default)]
+struct Readers {
+    /// How many there are by the last commit that they see.
+    by_commit: BTreeMap<CommitId, usize>,
+    /// How many there are by the epoch in which they began.
+    by_epoch: BTreeMap<u64, usize>,
+    epoch: u64,
+}
+
+fn add<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    *counts.entry(key).or_insert(0) += 1;
+}
+
+fn remove<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
 }
 
 /// A reader's view. While it lives, series keep what they need for it.
@@ -28,6 +50,7 @@ pub(crate) struct Isolation {
 pub(crate) struct Snapshot {
     isolation: Arc<Isolation>,
     pub(crate) sees: CommitId,
+    epoch: u64,
 }
 
 impl Isolation {
@@ -35,11 +58,32 @@ impl Isolation {
     pub(crate) fn snapshot(self: &Arc<Isolation>) -> Snapshot {
         let mut readers = self.readers.lock();
         let sees = self.completed.load(Ordering::Acquire);
-        *readers.entry(sees).or_insert(0) += 1;
+        let epoch = readers.epoch;
+        add(&mut readers.by_commit, sees);
+        add(&mut readers.by_epoch, epoch);
         Snapshot {
             isolation: Arc::clone(self),
             sees,
+            epoch,
         }
+    }
+
+    /// Begins an epoch. What was replaced before it, as by a block, may go
+    /// once no reader of an earlier one is left.
+    pub(crate) fn new_epoch(&self) -> u64 {
+        let mut readers = self.readers.lock();
+        readers.epoch += 1;
+        readers.epoch
+    }
+
+    /// Whether there are readers that began before an epoch.
+    pub(crate) fn has_readers_before(&self, epoch: u64) -> bool {
+        let readers = self.readers.lock();
+        readers
+            .by_epoch
+            .keys()
+            .next()
+            .is_some_and(|first| *first < epoch)
     }
 
     /// Begins a commit: its number, and the first number whose traces series
@@ -58,19 +102,16 @@ impl Isolation {
     pub(crate) fn oldest_reader(&self) -> CommitId {
         let readers = self.readers.lock();
         let completed = self.completed.load(Ordering::Acquire);
-        readers.keys().next().copied().unwrap_or(completed)
+        let first = readers.by_commit.keys().next();
+        first.copied().unwrap_or(completed)
     }
 }
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
         let mut readers = self.isolation.readers.lock();
-        if let Some(count) = readers.get_mut(&self.sees) {
-            *count -= 1;
-            if *count == 0 {
-                readers.remove(&self.sees);
-            }
-        }
+        remove(&mut readers.by_commit, &self.sees);
+        remove(&mut readers.by_epoch, &self.epoch);
     }
 }
 
@@ -117,6 +158,19 @@ impl Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn epochs_wait_for_their_readers() {
+        let isolation = Arc::new(Isolation::default());
+        let early = isolation.snapshot();
+        let epoch = isolation.new_epoch();
+        let late = isolation.snapshot();
+        assert!(isolation.has_readers_before(epoch));
+        drop(early);
+        assert!(!isolation.has_readers_before(epoch));
+        assert!(isolation.has_readers_before(isolation.new_epoch()));
+        drop(late);
+    }
 
     #[test]
     fn a_reader_sees_what_was_complete_when_it_began() {

@@ -24,7 +24,8 @@ use crate::head::late::Late;
 use crate::head::series::remove_deleted;
 
 /// The late samples of a series that a block takes.
-pub(super) struct Taken {
+#[derive(Debug)]
+pub(crate) struct Taken {
     labels: Labels,
     slot: u32,
     log_ref: u64,
@@ -37,7 +38,7 @@ impl Inner {
     pub(super) fn late_to_blocks(&self) -> Result<usize> {
         // Even if all late samples have found their place, the log still has
         // them, under numbers that the other log will forget.
-        if !self.log.has_late().map_err(error::log)? {
+        if !self.log.has_late().map_err(error::log)? || !self.try_retire()? {
             return Ok(0);
         }
         let (segment, taken) = {
@@ -58,7 +59,7 @@ impl Inner {
                 blocks += 1;
             }
         }
-        self.forget_late(&taken);
+        self.retire(taken)?;
         self.log.sync().map_err(error::log)?;
         self.log.truncate_late(segment).map_err(error::log)?;
         tracing::info!(blocks, "late samples are in blocks");

@@ -4,7 +4,7 @@
 //! `head_block` writes a range of the head, `late_blocks` what came late,
 //! `checkpoint` shortens the log,
 //! `plan` decides what to merge and `merge` does it, `retention` decides what
-//! to remove. `snapshot` copies a store and `merge` also takes out what was
+//! to remove. `retire` takes out of the head what blocks have. `snapshot` copies a store and `merge` also takes out what was
 //! deleted.
 
 mod checkpoint;
@@ -13,6 +13,7 @@ mod late_blocks;
 mod merge;
 mod plan;
 mod retention;
+mod retire;
 mod snapshot;
 
 use std::sync::{Arc, Weak};
@@ -26,6 +27,8 @@ use parking_lot::{Condvar, Mutex};
 use crate::block::write::remove_block;
 use crate::block::{Block, set};
 use crate::db::{Db, Inner};
+
+pub(crate) use retire::Retiring;
 
 /// How often the background thread looks for work.
 const EVERY: Duration = Duration::from_secs(60);
@@ -83,6 +86,7 @@ impl Inner {
         let _maintenance = self.maintenance.lock();
         set::remove_leftovers(self.env.files.as_ref(), &self.dir)?;
         let mut done = Maintenance::default();
+        self.try_retire()?;
         self.chunk_files.lock().write_new(&self.head)?;
         // Half a range more than full, so that late samples have their time.
         while let Some(range) = self.next_range(1.5) {
@@ -107,12 +111,17 @@ impl Inner {
     fn next_range(&self, ranges: f64) -> Option<TimeRange> {
         let times = self.head.times.range()?;
         let block = self.options.block_range.max(1);
-        let span = times.end.saturating_sub(times.start);
+        // What lies before is in blocks and waits for its last readers.
+        let start = times.start.max(self.head.times.min_valid());
+        let span = times.end.saturating_sub(start);
+        if start > times.end {
+            return None;
+        }
         if ranges > 0.0 && span as f64 <= block as f64 * ranges {
             return None;
         }
-        let end = times.start.div_euclid(block) * block + block;
-        Some(TimeRange::new(times.start, end - 1))
+        let end = start.div_euclid(block) * block + block;
+        Some(TimeRange::new(start, end - 1))
     }
 
     fn head_to_block(&self, range: TimeRange) -> Result<()> {
@@ -127,11 +136,7 @@ impl Inner {
             self.serve(std::slice::from_ref(&meta.ulid), &[])?;
             tracing::info!(ulid = %meta.ulid, from = range.start, to = end, "block made");
         }
-        self.forget_late(&late);
-        let segment = self.log.wal.position().segment;
-        let gone = self.head.truncate_before(end, segment);
-        tracing::debug!(series = gone, before = end, "head truncated");
-        self.chunk_files.lock().truncate_before(end)
+        self.retire(late)
     }
 
     /// Begins to serve blocks in place of others, which are removed.

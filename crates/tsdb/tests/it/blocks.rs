@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_env::{Env, FaultyFiles, Files, MemoryFiles};
-use headwater_model::{Histogram, Matcher, Span, TimeRange};
+use headwater_model::{Histogram, Matcher, SeriesColumns, Span, TimeRange};
 use headwater_storage::{
-    Append, Delete, LabelQueries, LabelRequest, SampleValue, SelectChunks, SelectRequest, block_on,
+    Append, Delete, LabelQueries, LabelRequest, SampleValue, Select, SelectChunks, SelectRequest,
+    block_on,
 };
 use headwater_tsdb::Db;
 
@@ -85,6 +86,37 @@ fn full_ranges_become_blocks_and_nothing_changes_for_readers() {
     let db = builder("data", env).open().unwrap();
     assert!(db.damage().is_empty(), "{:?}", db.damage());
     assert_eq!(dump(&db), more);
+}
+
+/// A cursor that is open while its data moves from the head to blocks.
+#[test]
+fn open_cursors_keep_what_they_have_found() {
+    let db = builder("data", in_memory())
+        .configure(|options| options.out_of_order_window = Duration::from_secs(86_400))
+        .open()
+        .unwrap();
+    fill(&db, 0, 7 * 60);
+    let mut late = batch(&db);
+    let series = late.series(&labels(&[("__name__", "h")])).unwrap();
+    late.append_float(series, 30_000, 1.0).unwrap();
+    commit(late);
+    let wanted: usize = dump(&db).values().map(Vec::len).sum();
+    let request = SelectRequest::new(Vec::new(), TimeRange::ALL);
+    let mut cursor = block_on(db.select(request)).unwrap();
+    assert_eq!(db.maintain().unwrap().head_blocks, 2);
+    assert_eq!(dump(&db).values().map(Vec::len).sum::<usize>(), wanted);
+    let mut columns = SeriesColumns::default();
+    let mut found = 0;
+    while cursor.advance().unwrap().is_some() {
+        cursor.read(&mut columns).unwrap();
+        found += columns.len();
+    }
+    assert_eq!(found, wanted);
+    assert_eq!(db.stats().unwrap().min_time, Some(0));
+    drop(cursor);
+    db.maintain().unwrap();
+    assert_eq!(db.stats().unwrap().min_time, Some(4 * HOUR));
+    assert_eq!(dump(&db).values().map(Vec::len).sum::<usize>(), wanted);
 }
 
 #[test]
