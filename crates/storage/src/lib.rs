@@ -27,8 +27,8 @@ pub use fanout::FanOut;
 pub use headwater_blockfmt::{EncodedChunk, Encoding};
 pub use labels::{LabelAnswer, LabelQueries, LabelRequest};
 pub use logs::{
-    Direction, LineNeed, LogBlock, LogCosts, LogCursor, LogHints, LogRequest, MemoryLogs,
-    NanoRange, SelectLogs,
+    Direction, LineNeed, LogBlock, LogCosts, LogCursor, LogFanOut, LogHints, LogRequest,
+    MemoryLogs, NanoRange, SelectLogs,
 };
 pub use memory::MemoryStore;
 pub use merge::{MergeCursor, merge_columns};

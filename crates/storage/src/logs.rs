@@ -8,6 +8,7 @@
 
 pub mod conformance;
 pub mod memory;
+pub mod merge;
 
 use headwater_model::{Labels, Matcher};
 
@@ -15,6 +16,7 @@ use crate::BoxFuture;
 use crate::error::Result;
 
 pub use memory::MemoryLogs;
+pub use merge::{LogFanOut, MergeLogs};
 
 /// A range of nanoseconds since 1970-01-01T00:00:00Z: the start is part of
 /// it, the end is not.
@@ -273,6 +275,7 @@ pub trait SelectLogs: Send + Sync {
 /// Walks over the streams of one select.
 ///
 /// # Contract
+/// * Streams come in ascending order of labels.
 /// * Every stream is delivered once, with all its entries in the range, in the
 ///   direction asked for. Entries of one time keep the order in which they
 ///   were pushed (backward: exactly reversed), and an entry that was stored

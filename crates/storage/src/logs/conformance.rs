@@ -72,8 +72,11 @@ fn walk(
     let request = LogRequest::new(matchers, range, direction);
     let cursor = block_on(store.select_logs(request)).expect("the select opens");
     let mut streams = drain(cursor);
+    assert!(
+        streams.is_sorted_by_key(|(labels, _)| labels.clone()),
+        "ascending labels"
+    );
     streams.retain(|(_, entries)| !entries.is_empty());
-    streams.sort();
     streams
 }
 
