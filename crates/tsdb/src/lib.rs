@@ -14,6 +14,7 @@ mod error;
 mod head;
 mod labels;
 mod log;
+mod log_records;
 mod maintain;
 mod options;
 mod read;

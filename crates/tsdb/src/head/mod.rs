@@ -2,12 +2,17 @@
 //!
 //! `slots` holds the series, `series` is the state of one, `open_chunk` its
 //! growing chunk. `lookup` leads from labels to slots, `index` and `postings`
-//! from matchers. `batch` collects and commits samples, `isolation` decides
-//! what readers see of it, `cursor` reads.
+//! from matchers. `batch` collects samples, of which `admit` takes some, into
+//! `contents`, and `commit` applies them; `isolation` decides what readers see
+//! of it, `cursor` reads. `late` holds what came late, `chunk_files` takes
+//! finished chunks out of memory.
 
+mod admit;
 pub(crate) mod batch;
 pub(crate) mod chunk_files;
 pub(crate) mod columns;
+mod commit;
+pub(crate) mod contents;
 pub(crate) mod cursor;
 pub(crate) mod exemplars;
 pub(crate) mod index;

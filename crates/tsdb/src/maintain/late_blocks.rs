@@ -19,7 +19,7 @@ use crate::block::ulid;
 use crate::block::write::BlockWriter;
 use crate::db::Inner;
 use crate::error;
-use crate::head::batch::Contents;
+use crate::head::contents::Contents;
 use crate::head::late::Late;
 use crate::head::series::remove_deleted;
 

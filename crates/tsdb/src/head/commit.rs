@@ -1,0 +1,177 @@
+//! Applying a batch to the head, once it is in the log.
+
+use std::sync::Arc;
+
+use headwater_model::{TimeRange, Timestamp};
+
+use super::Head;
+use super::batch::Batch;
+use super::contents::Entry;
+use super::late::LateValue;
+use super::series::Series;
+
+impl Batch<'_> {
+    pub(super) fn collect_new_series(&mut self) {
+        self.unlogged.sort_unstable();
+        self.unlogged.dedup();
+        for slot in &self.unlogged {
+            if let Some(cell) = self.head.slots.get(*slot) {
+                let series = cell.lock();
+                let labels = series.labels.clone();
+                self.contents.new_series.push((series.log_ref, labels));
+            }
+        }
+    }
+
+    pub(super) fn mark_logged(&self) {
+        for slot in &self.unlogged {
+            if let Some(cell) = self.head.slots.get(*slot) {
+                cell.lock().logged = true;
+            }
+        }
+    }
+
+    /// Applies what was logged. Another batch may have been faster with a
+    /// series: what is not newer any more is dropped, here and in a replay.
+    pub(super) fn apply(&mut self) {
+        let head = self.head;
+        let range = head.bounds.chunk_range;
+        let (commit, keep_from) = head.isolation.begin();
+        for section in &self.contents.sections {
+            each_series(head, self.number, &section.floats, |series, entry| {
+                if series.push_float(entry.time, entry.value, range) {
+                    series.trace.note(commit, keep_from, entry.time);
+                }
+            });
+            each_series(head, self.number, &section.integers, |series, entry| {
+                if series.push_integer(entry.time, &entry.value, range) {
+                    series.trace.note(commit, keep_from, entry.time);
+                }
+            });
+            each_series(
+                head,
+                self.number,
+                &section.float_histograms,
+                |series, entry| {
+                    if series.push_float_histogram(entry.time, &entry.value, range) {
+                        series.trace.note(commit, keep_from, entry.time);
+                    }
+                },
+            );
+        }
+        self.apply_late();
+        head.times.cover(self.times);
+        head.isolation.complete(commit);
+        self.apply_beside_samples();
+        self.count();
+    }
+
+    fn apply_late(&mut self) {
+        let (head, number) = (self.head, self.number);
+        let mut times = TimeRange::new(Timestamp::MAX, Timestamp::MIN);
+        let mut push = |series: &mut Series, time: Timestamp, value: LateValue| {
+            if series.push_late(time, value) {
+                times = TimeRange::new(times.start.min(time), times.end.max(time));
+                head.counters.late_appended.add(1);
+            }
+        };
+        let late = &self.contents.late;
+        each_series(head, number, &late.floats, |series, entry| {
+            push(series, entry.time, LateValue::Float(entry.value));
+        });
+        each_series(head, number, &late.integers, |series, entry| {
+            push(
+                series,
+                entry.time,
+                LateValue::Integer(Arc::clone(&entry.value)),
+            );
+        });
+        each_series(head, number, &late.float_histograms, |series, entry| {
+            let value = LateValue::FloatHistogram(Arc::clone(&entry.value));
+            push(series, entry.time, value);
+        });
+        head.late_times.cover(times);
+    }
+
+    fn apply_beside_samples(&mut self) {
+        let head = self.head;
+        each_series(
+            head,
+            self.number,
+            &self.contents.metadata,
+            |series, entry| {
+                let rare = series.rare.get_or_insert_default();
+                rare.metadata = Some(Arc::clone(&entry.value));
+            },
+        );
+        if !self.contents.exemplars.is_empty() {
+            let mut ring = head.exemplars.lock();
+            for entry in self.contents.exemplars.drain(..) {
+                let (labels, exemplar) = entry.value;
+                if ring.push(&labels, exemplar) {
+                    head.counters.exemplars_appended.add(1);
+                }
+            }
+        }
+    }
+
+    fn count(&self) {
+        let counters = &self.head.counters;
+        for section in &self.contents.sections {
+            counters.floats_appended.add(section.floats.len() as u64);
+            let histograms = section.integers.len() + section.float_histograms.len();
+            counters.histograms_appended.add(histograms as u64);
+        }
+    }
+
+    /// Gives up the claims on series.
+    fn release(&mut self) {
+        for section in &self.contents.sections {
+            each_series(self.head, self.number, &section.floats, |_, _| {});
+            each_series(self.head, self.number, &section.integers, |_, _| {});
+            each_series(self.head, self.number, &section.float_histograms, |_, _| {});
+        }
+        self.contents.sections.clear();
+    }
+}
+
+/// How many series ahead memory is asked for.
+pub(super) const SLOT_AHEAD: usize = 24;
+const CHUNK_AHEAD: usize = 8;
+
+/// Locks the series of each entry, gives up the batch's claim and acts.
+#[inline]
+fn each_series<V>(
+    head: &Head,
+    batch: u32,
+    entries: &[Entry<V>],
+    mut act: impl FnMut(&mut Series, &Entry<V>),
+) {
+    let slot_at = |at: usize| entries.get(at).and_then(|e| head.slots.get(e.slot));
+    for (at, entry) in entries.iter().enumerate() {
+        if let Some(later) = slot_at(at + SLOT_AHEAD) {
+            later.prefetch();
+        }
+        if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
+            soon.prefetch_chunk();
+        }
+        let Some(cell) = head.slots.get(entry.slot) else {
+            continue;
+        };
+        let mut series = cell.lock();
+        if series.pending.batch == batch {
+            series.pending.batch = 0;
+        }
+        // The slot may have got another series if this one was forgotten.
+        if series.alive && series.log_ref == entry.log_ref {
+            act(&mut series, entry);
+            cell.note_chunk(&series);
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
