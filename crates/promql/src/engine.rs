@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use headwater_query::{
     Answer, Budget, CancelToken, CpuPool, EvalRequest, Evaluate, Gate, Limits, QueryError,
-    QueryErrorKind, QueryStats, Value,
+    QueryErrorKind, QueryStats, StatsLevel, StepGrid, Value,
 };
 use headwater_storage::{BoxFuture, Select, SelectHints, SelectRequest};
 
@@ -146,6 +146,7 @@ impl Engine {
             .with_samples(self.options.max_samples)
             .with_bytes(self.options.max_bytes);
         let budget = Budget::new(limits);
+        let grid = StepGrid::new(request.start, request.end, request.step)?;
         let settings = Settings {
             lookback: request
                 .lookback
@@ -156,6 +157,8 @@ impl Engine {
             typed: self.options.type_and_unit_labels,
             instant: request.is_instant(),
             parallel: self.pool.threads() > 1,
+            steps: grid.len(),
+            per_step: request.stats == StatsLevel::PerStep,
         };
         let exec = Exec::new(
             plan,
@@ -182,7 +185,7 @@ impl Engine {
         stats.prepare_time = prepared.saturating_sub(queued);
         stats.total_time = begun.elapsed();
         stats.eval_time = stats.total_time.saturating_sub(prepared);
-        stats.samples = budget.seen();
+        exec.tally.put_into(&mut stats, Some(grid));
         stats.peak_samples = budget.peak_samples();
         Ok(Answer {
             value,

@@ -28,6 +28,7 @@ mod set;
 mod smoothed;
 mod sort;
 mod stream;
+pub(crate) mod tally;
 mod topk;
 mod window;
 
@@ -42,6 +43,7 @@ use parking_lot::Mutex;
 use crate::annotation::Notes;
 use crate::plan::{Node, Plan};
 use column::{Column, Key, is_reserved};
+use tally::Tally;
 
 /// Everything that an operator may fail with.
 pub(crate) type Result<T, E = QueryError> = std::result::Result<T, E>;
@@ -60,6 +62,10 @@ pub(crate) struct Settings {
     pub(crate) instant: bool,
     /// Divide series over threads.
     pub(crate) parallel: bool,
+    /// The steps of the query.
+    pub(crate) steps: usize,
+    /// Count samples by step.
+    pub(crate) per_step: bool,
 }
 
 /// One run of a plan. Shared by the threads that work on it.
@@ -69,6 +75,7 @@ pub(crate) struct Exec {
     pub(crate) notes: Notes,
     pub(crate) budget: Budget,
     pub(crate) cancel: CancelToken,
+    pub(crate) tally: Tally,
     pub(crate) pool: Arc<CpuPool>,
     cursors: Vec<Mutex<Option<Cursor>>>,
     warnings: Mutex<Vec<String>>,
@@ -107,6 +114,7 @@ impl Exec {
     ) -> Arc<Self> {
         Arc::new(Self {
             plan,
+            tally: Tally::new(settings.steps, settings.per_step),
             settings,
             notes: Notes::default(),
             budget,

@@ -9,7 +9,7 @@ use headwater_query::{InstantSample, Point, RangeSeries, StepGrid, Value, is_pre
 use super::block::{Row, merge_same};
 use super::column::{Cell, Column, Key};
 use super::{Exec, Result, same_labelset, without_reserved};
-use crate::plan::{Node, Root};
+use crate::plan::{Counts, Node, Root};
 
 impl Exec {
     /// Runs the plan. `time` is that of an instant query, `None` for range queries.
@@ -86,6 +86,8 @@ impl Exec {
         let mut cursor = self.take_cursor(select)?;
         let mut out = Vec::new();
         let mut hold = self.budget.hold(0, 0, "a range selector")?;
+        let grid = StepGrid::instant(0);
+        let mut counter = self.tally.counter(Counts::EachStep, grid);
         while let Some(labels) = cursor.advance()? {
             self.check()?;
             let mut columns = SeriesColumns::default();
@@ -96,11 +98,12 @@ impl Exec {
                 columns.len() as u64 * 16,
                 "a range selector",
             )?;
-            self.budget.saw(columns.len() as u64);
+            counter.add(0, columns.len() as u64, columns.len() as u64);
             if !columns.is_empty() {
                 out.push(RangeSeries { labels, columns });
             }
         }
+        self.tally.merge(&counter);
         self.keep_warnings(&mut cursor);
         out.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(Value::Matrix(out))

@@ -32,6 +32,7 @@ impl Exec {
         let mut columns = SeriesColumns::default();
         let mut column = Column::default();
         let mut hists = Vec::new();
+        let mut counter = self.tally.counter(node.counts, node.grid);
         let mut hold = self.budget.hold(0, 0, "a selector")?;
         while let Some(labels) = cursor.advance()? {
             self.check()?;
@@ -63,9 +64,10 @@ impl Exec {
             if column.is_empty() {
                 continue;
             }
-            self.budget.saw(column.samples());
+            counter.column(&column);
             sink.push(Key::new(labels), &mut column)?;
         }
+        self.tally.merge(&counter);
         self.keep_warnings(&mut cursor);
         Ok(())
     }

@@ -8,6 +8,7 @@ use headwater_query::StepGrid;
 
 use super::column::{Column, Key, hist_samples};
 use super::samples::{Ranges, Samples, slide};
+use super::tally::Counter;
 use super::{Cursor, Exec, Result, Sink, execution, same_labelset, without_reserved};
 use crate::functions::FunctionId;
 use crate::functions::over::{self, Out, OverContext, Slope};
@@ -110,6 +111,7 @@ impl Exec {
             hold.replace(weight, weight * 16, "a range selector")?;
             runner.series(Key::new(labels), varies, sink)?;
         }
+        self.tally.merge(&runner.counter);
         self.keep_warnings(&mut cursor);
         Ok(())
     }
@@ -128,7 +130,9 @@ impl Exec {
         self.stream(inner, None, &mut |key: Key, column: &mut Column| {
             runner.samples.fill_from_steps(column, inner.grid);
             runner.series(key, varies, sink)
-        })
+        })?;
+        self.tally.merge(&runner.counter);
+        Ok(())
     }
 
     fn ranges(
@@ -163,6 +167,7 @@ struct Runner<'a> {
     params: Vec<Arc<[f64]>>,
     samples: Samples,
     column: Column,
+    counter: Counter,
     /// Series that came out, where different names can make them the same.
     seen: HashSet<Labels>,
 }
@@ -180,6 +185,7 @@ impl<'a> Runner<'a> {
             .map(|param| exec.scalar(param))
             .collect::<Result<_>>()?;
         let (samples, column) = (Samples::default(), Column::default());
+        let counter = exec.tally.counter(over.node.counts, over.node.grid);
         Ok(Self {
             exec,
             over,
@@ -188,6 +194,7 @@ impl<'a> Runner<'a> {
             params,
             samples,
             column,
+            counter,
             seen: HashSet::new(),
         })
     }
@@ -197,6 +204,7 @@ impl<'a> Runner<'a> {
             return Ok(());
         }
         self.column.reset(self.ranges.grid.len());
+        self.counter.next_series();
         self.evaluate(&key.labels)?;
         if self.column.is_empty() {
             return Ok(());
@@ -221,8 +229,12 @@ impl<'a> Runner<'a> {
     fn evaluate(&mut self, labels: &Labels) -> Result<()> {
         let plain = self.samples.hists.is_empty() && self.samples.starts.is_empty();
         if let (Some(slope), true, Extension::None) = (self.over.slope(), plain, self.extension) {
-            over::float_rates(&self.samples, &self.ranges, slope, &mut self.column);
-            self.exec.budget.saw(self.samples.len() as u64);
+            over::float_rates(
+                &self.samples,
+                &self.ranges,
+                slope,
+                (&mut self.column, &mut self.counter),
+            );
             return Ok(());
         }
         let mut cx = OverContext {
@@ -232,13 +244,13 @@ impl<'a> Runner<'a> {
             extension: self.extension,
             params: [0.0; 2],
         };
-        let (function, params, column) = (self.over.function, &self.params, &mut self.column);
-        let mut seen = 0;
+        let (function, params) = (self.over.function, &self.params);
+        let (column, counter) = (&mut self.column, &mut self.counter);
         slide(&self.samples, labels, &self.ranges, |step, window| {
             for (into, values) in cx.params.iter_mut().zip(params) {
                 *into = values[step];
             }
-            seen += window.values.len() + window.hists.len();
+            counter.window(step, &window);
             match over::apply(function, &window, &cx)? {
                 Out::None => {}
                 Out::Float(value) => column.floats[step] = value,
@@ -246,7 +258,6 @@ impl<'a> Runner<'a> {
             }
             Ok::<_, headwater_query::QueryError>(())
         })?;
-        self.exec.budget.saw(seen as u64);
         Ok(())
     }
 

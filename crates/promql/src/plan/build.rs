@@ -9,7 +9,7 @@ use headwater_query::{QueryError, StepGrid};
 use super::duration;
 use super::invariant::is_invariant;
 use super::order;
-use super::{AggregateNode, Kind, Node, Param, Part, Plan, RangeInput, Root, SelectPlan};
+use super::{AggregateNode, Counts, Kind, Node, Param, Part, Plan, RangeInput, Root, SelectPlan};
 use crate::functions::FunctionId as F;
 use crate::syntax::ast::{
     Aggregate, At, Binary, Call, Expr, Extension, MatrixSelector, Subquery, ValueType,
@@ -38,6 +38,7 @@ pub(crate) fn build(expr: &Expr, times: Times) -> Built<Plan> {
         nodes: 0,
         stats_calls: 0,
         bucket_calls: 0,
+        subqueries: 0,
         sorted: order::matters(expr, times.step == 0),
     };
     let grid = StepGrid::new(times.start, times.end, times.step)?;
@@ -67,6 +68,8 @@ struct Builder {
     stats_calls: usize,
     /// Calls and subqueries around it that need buckets.
     bucket_calls: usize,
+    /// Subqueries around it.
+    subqueries: usize,
     sorted: bool,
 }
 
@@ -78,7 +81,17 @@ impl Builder {
             kind,
             grid,
             place,
+            counts: self.counts(grid),
         })
+    }
+
+    fn counts(&self, grid: StepGrid) -> Counts {
+        let whole = self.times.step == 0 || grid.len() > 1 || self.times.start == self.times.end;
+        match (self.subqueries > 0, whole) {
+            (true, _) => Counts::Never,
+            (false, true) => Counts::EachStep,
+            (false, false) => Counts::Repeated,
+        }
     }
 
     fn node(&mut self, expr: &Expr, grid: StepGrid) -> Built {
@@ -232,8 +245,10 @@ impl Builder {
         } else {
             let inner = StepGrid::new(start, end, step)?;
             self.bucket_calls += 1;
+            self.subqueries += 1;
             let node = self.node(&subquery.expr, inner);
             self.bucket_calls -= 1;
+            self.subqueries -= 1;
             Some(node?)
         };
         Ok(RangeInput::Subquery {

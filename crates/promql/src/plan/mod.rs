@@ -72,6 +72,18 @@ pub(crate) struct Node {
     pub(crate) grid: StepGrid,
     /// Where it stands in the query.
     pub(crate) place: PosRange,
+    pub(crate) counts: Counts,
+}
+
+/// How what an operator looks at counts in the statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// At each of its steps.
+    EachStep,
+    /// At each step of the query, though it is evaluated once.
+    Repeated,
+    /// It is inside a subquery.
+    Never,
 }
 
 /// What of a sample an instant selector returns.

@@ -1,5 +1,6 @@
 //! Tests of the crate from outside.
 
+mod answers;
 mod corpora;
 mod parse;
 #[cfg(feature = "corpus")]

@@ -11,6 +11,7 @@ use super::{Out, OverContext, extended};
 use crate::annotation::{Note, Operation};
 use crate::exec::column::Column;
 use crate::exec::samples::{Ranges, Samples, Span, Window};
+use crate::exec::tally::Counter;
 use crate::syntax::ast::Extension;
 
 /// Which of the three.
@@ -315,7 +316,12 @@ fn histogram_difference(
 
 /// The whole series at once, for floats without start timestamps: windows are found first, then
 /// computed without looking at the samples between their ends, except where there are resets.
-pub(crate) fn float_rates(samples: &Samples, ranges: &Ranges, slope: Slope, into: &mut Column) {
+pub(crate) fn float_rates(
+    samples: &Samples,
+    ranges: &Ranges,
+    slope: Slope,
+    (into, counter): (&mut Column, &mut Counter),
+) {
     let (times, values) = (&samples.times[..], &samples.values[..]);
     let resets: Vec<u32> = if slope.is_counter() {
         let fell = |at: &usize| values[*at] < values[at - 1];
@@ -333,7 +339,10 @@ pub(crate) fn float_rates(samples: &Samples, ranges: &Ranges, slope: Slope, into
     for (step, out) in into.floats.iter_mut().enumerate() {
         let range_end = ranges.edge(step);
         let range_start = range_end.saturating_sub(ranges.window);
+        let read = span.high;
         span.advance(times, range_start, range_end);
+        let (looked, read) = (span.high - span.low, span.high - read.max(span.low));
+        counter.add(step, looked as u64, read as u64);
         if span.high < span.low + 2 {
             continue;
         }
