@@ -151,7 +151,7 @@ impl Trace {
         earlier
             .chain(&self.last)
             .find(|(id, _)| *id > sees)
-            .map_or(Timestamp::MAX, |(_, time)| time - 1)
+            .map_or(Timestamp::MAX, |(_, time)| time.saturating_sub(1))
     }
 }
 

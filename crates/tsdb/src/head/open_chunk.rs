@@ -237,7 +237,7 @@ fn predict_end(first: Timestamp, last: Timestamp, limit: Timestamp) -> Timestamp
 }
 
 fn predict_end_by(first: Timestamp, last: Timestamp, limit: Timestamp, ratio: f64) -> Timestamp {
-    let full = (last - first + 1) as f64 * ratio;
+    let full = last.saturating_sub(first).saturating_add(1) as f64 * ratio;
     let left = limit.saturating_sub(first) as f64;
     let chunks = (left / full).floor();
     if chunks <= 1.0 {

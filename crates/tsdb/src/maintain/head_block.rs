@@ -75,7 +75,7 @@ fn new_meta(inner: &Inner, range: TimeRange) -> BlockMeta {
         },
         ulid: name,
         min_time: range.start,
-        max_time: range.end + 1,
+        max_time: range.end.saturating_add(1),
         version: headwater_blockfmt::meta::VERSION,
         ..BlockMeta::default()
     }

@@ -141,7 +141,7 @@ impl Inner {
             },
             ulid: name,
             min_time: range.start,
-            max_time: range.end + 1,
+            max_time: range.end.saturating_add(1),
             version: VERSION,
             ..BlockMeta::default()
         }
@@ -183,10 +183,9 @@ impl Inner {
 fn ranges_with_samples(taken: &[Taken], block: i64) -> Vec<TimeRange> {
     let mut ranges = BTreeMap::new();
     for time in taken.iter().flat_map(|series| &series.times) {
-        let start = time.div_euclid(block) * block;
-        ranges
-            .entry(start)
-            .or_insert(TimeRange::new(start, start + block - 1));
+        let start = time.div_euclid(block).saturating_mul(block);
+        let end = start.saturating_add(block - 1);
+        ranges.entry(start).or_insert(TimeRange::new(start, end));
     }
     ranges.into_values().collect()
 }

@@ -73,7 +73,9 @@ impl Db {
         while let Some(range) = self.inner.next_range(0.0)
             && range.end < time
         {
-            self.inner.head_to_block(range)?;
+            if !self.inner.head_to_block(range)? {
+                break;
+            }
         }
         self.inner.late_to_blocks()?;
         self.inner.shorten_log()
@@ -90,8 +92,12 @@ impl Inner {
         self.chunk_files.lock().write_new(&self.head)?;
         // Half a range more than full, so that late samples have their time.
         while let Some(range) = self.next_range(1.5) {
-            self.head_to_block(range)?;
+            let retired = self.head_to_block(range)?;
             done.head_blocks += 1;
+            // Where the head goes on after a gap is known once it is shorter.
+            if !retired {
+                break;
+            }
         }
         if done.head_blocks > 0 || self.head.counters.late_waiting() > MOST_LATE {
             done.late_blocks = self.late_to_blocks()?;
@@ -120,11 +126,15 @@ impl Inner {
         if ranges > 0.0 && span as f64 <= block as f64 * ranges {
             return None;
         }
-        let end = start.div_euclid(block) * block + block;
-        Some(TimeRange::new(start, end - 1))
+        let end = start
+            .div_euclid(block)
+            .saturating_add(1)
+            .saturating_mul(block);
+        Some(TimeRange::new(start, end.saturating_sub(1)))
     }
 
-    fn head_to_block(&self, range: TimeRange) -> Result<()> {
+    /// Says whether the head is shorter by the block already.
+    fn head_to_block(&self, range: TimeRange) -> Result<bool> {
         let end = range.end.saturating_add(1);
         {
             // Batches that are open find out when they commit.

@@ -76,9 +76,11 @@ fn full_range(blocks: &[Candidate], range: i64, newest: Timestamp) -> Option<Vec
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
             continue;
         };
-        let start = group_of(first) * range;
-        let inside = last.max_time <= start + range;
-        let complete = last.max_time - first.min_time == range || newest >= start + range;
+        let start = group_of(first).saturating_mul(range);
+        let end = start.saturating_add(range);
+        let inside = last.max_time <= end;
+        let whole = last.max_time.saturating_sub(first.min_time) == range;
+        let complete = whole || newest >= end;
         let sound = group.iter().all(|block| !block.failed);
         if group.len() > 1 && inside && complete && sound {
             return Some(members);

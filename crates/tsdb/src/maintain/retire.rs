@@ -20,16 +20,15 @@ pub(crate) struct Retiring {
 
 impl Inner {
     /// Everything before the least valid time is in blocks now, and so are
-    /// these late samples.
-    pub(super) fn retire(&self, late: Vec<Taken>) -> Result<()> {
+    /// these late samples. Says whether they have left the head.
+    pub(super) fn retire(&self, late: Vec<Taken>) -> Result<bool> {
         {
             let mut retiring = self.retiring.lock();
             retiring.epoch = self.head.isolation.new_epoch();
             retiring.late.extend(late);
             retiring.any = true;
         }
-        self.try_retire()?;
-        Ok(())
+        self.try_retire()
     }
 
     /// Takes out of the head what waits, unless readers still need it. Says

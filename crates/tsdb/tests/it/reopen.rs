@@ -256,3 +256,38 @@ fn a_full_disk_refuses_the_batch_and_nothing_else() {
     write(3).unwrap().wait().unwrap();
     assert_eq!(dump(&db)["{__name__=\"m\"}"].len(), 2);
 }
+
+#[test]
+fn the_ends_of_time_are_times_too() {
+    let env = Env::in_memory(1);
+    let times = [i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
+    let open = || {
+        let forever =
+            |options: &mut headwater_tsdb::Options| options.retention = Default::default();
+        builder("data", env.clone())
+            .configure(forever)
+            .open()
+            .unwrap()
+    };
+    let db = open();
+    for (n, time) in times.into_iter().enumerate() {
+        let mut batch = batch(&db);
+        let series = batch.series(&labels(&[("__name__", "m")])).unwrap();
+        batch.append_float(series, time, n as f64).unwrap();
+        commit(batch);
+    }
+    let found = |db: &Db| -> Vec<i64> {
+        dump(db)["{__name__=\"m\"}"]
+            .iter()
+            .map(|(time, _)| *time)
+            .collect()
+    };
+    assert_eq!(found(&db), times);
+    drop(db);
+    let db = open();
+    assert_eq!(found(&db), times);
+    db.maintain().unwrap();
+    assert_eq!(found(&db), times);
+    drop(db);
+    assert_eq!(found(&open()), times);
+}
