@@ -3,10 +3,11 @@
 //! # Modules, in reading order
 //!
 //! `clock` and `rng` are one screen each. `files` holds the contract of the
-//! file system; `real`, `memory` and `faulty` implement it; `stream` puts
-//! buffered sequential reading and writing on top.
+//! file system; `real`, `memory` and `faulty` implement it, the latter two over
+//! `disk`; `stream` puts buffered sequential reading and writing on top.
 
 mod clock;
+mod disk;
 mod error;
 mod faulty;
 mod files;
