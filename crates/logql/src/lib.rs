@@ -16,6 +16,6 @@ mod units;
 pub use ast::Expr;
 pub use error::ParseError;
 pub use exec::{
-    Engine, EngineLimits, Entry, LogAnswer, LogQuery, LogStats, LogValue, Pairs, Stream,
+    Engine, EngineLimits, Entry, LogAnswer, LogQuery, LogStats, LogValue, Pairs, Stream, Tail,
 };
 pub use parse::{parse, parse_selector, parse_unchecked};

@@ -196,39 +196,22 @@ impl Collector {
         stream: u64,
         number: usize,
     ) -> Result<(), QueryError> {
-        let line = match self.record.rewritten {
-            true => self.record.line.clone(),
-            false => line.to_vec(),
-        };
-        let mut pairs: [Pairs; 3] = Default::default();
-        for (name, value, category) in self.record.sorted() {
-            let of = match (self.categorize, category) {
-                (false, _) | (true, Category::Stream) => 0,
-                (true, Category::Metadata) => 1,
-                (true, Category::Parsed) => 2,
-            };
-            pairs[of].push((name.to_owned(), value.to_owned()));
-        }
-        let [labels, metadata, parsed] = pairs;
+        let (labels, entry) = entry_of(&self.record, line, self.categorize);
         let text = |pairs: &Pairs| {
             pairs
                 .iter()
                 .map(|(n, v)| n.len() + v.len() + 48)
                 .sum::<usize>()
         };
-        let bytes = line.len() + text(&labels) + text(&metadata) + text(&parsed) + 128;
+        let pairs = text(&labels) + text(&entry.metadata) + text(&entry.parsed);
+        let bytes = entry.line.len() + pairs + 128;
         self.hold.grow(1, bytes as u64, "log query")?;
         self.found.push(Found {
             rank,
             stream,
             number,
             labels,
-            entry: Entry {
-                time: self.record.time,
-                line,
-                metadata,
-                parsed,
-            },
+            entry,
         });
         if self.limit > 0 && self.found.len() > self.limit {
             self.found.pop();
@@ -267,6 +250,31 @@ impl Collector {
         }
         streams.into_values().collect()
     }
+}
+
+/// The labels and the line in a record, as an answer shows them.
+pub(crate) fn entry_of(record: &Record, line: &[u8], categorize: bool) -> (Pairs, Entry) {
+    let mut pairs: [Pairs; 3] = Default::default();
+    for (name, value, category) in record.sorted() {
+        let of = match (categorize, category) {
+            (false, _) | (true, Category::Stream) => 0,
+            (true, Category::Metadata) => 1,
+            (true, Category::Parsed) => 2,
+        };
+        pairs[of].push((name.to_owned(), value.to_owned()));
+    }
+    let [labels, metadata, parsed] = pairs;
+    let line = match record.rewritten {
+        true => record.line.clone(),
+        false => line.to_vec(),
+    };
+    let entry = Entry {
+        time: record.time,
+        line,
+        metadata,
+        parsed,
+    };
+    (labels, entry)
 }
 
 /// Labels as Go prints them.

@@ -8,7 +8,7 @@ use headwater_regexp::Regex;
 use headwater_storage::LogCursor;
 
 use super::range::{Gather, Plan};
-use super::rows::{Evaluated, Row, tidy};
+use super::rows::{Evaluated, Row};
 use super::window::Windows;
 use super::{Scan, binary, vector};
 use crate::ast::{Expr, LabelReplace, RangeAggregation, RangeOp, VectorAggregation, VectorOp};
@@ -101,7 +101,25 @@ pub(crate) fn evaluate(
     };
     let value = evaluator.eval(expr)?;
     evaluator.check(&value)?;
-    Ok(value)
+    Ok(match value {
+        Evaluated::Rows(mut rows) if !sorts(expr) => {
+            rows.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Evaluated::Rows(rows)
+        }
+        value => value,
+    })
+}
+
+/// Whether the query asks for an order of its series.
+fn sorts(expr: &Expr) -> bool {
+    match expr {
+        Expr::Vector(node) => {
+            matches!(node.op, VectorOp::Sort | VectorOp::SortDesc) || sorts(&node.inner)
+        }
+        Expr::LabelReplace(node) => sorts(&node.inner),
+        Expr::Binary(node) => sorts(&node.left) || sorts(&node.right),
+        Expr::Log(_) | Expr::Range(_) | Expr::Literal(_) | Expr::VectorLiteral(_) => false,
+    }
 }
 
 impl Evaluator<'_> {
@@ -177,7 +195,8 @@ impl Evaluator<'_> {
                 row.labels = builder.set(&node.target, &value).build();
             }
         }
-        Ok(tidy(rows))
+        // The order may be that of a sort; the answer is sorted otherwise.
+        Ok(rows)
     }
 
     fn check(&self, value: &Evaluated) -> Result<(), QueryError> {

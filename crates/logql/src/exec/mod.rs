@@ -7,6 +7,7 @@ mod metric;
 mod range;
 mod rows;
 mod scan;
+mod tail;
 mod vector;
 mod window;
 
@@ -20,6 +21,7 @@ use crate::pipeline::Pipeline;
 pub use engine::{Engine, EngineLimits, LogAnswer, LogQuery, LogStats, LogValue};
 pub use logs::{Entry, Pairs, Stream};
 pub(crate) use scan::Scan;
+pub use tail::Tail;
 
 /// Walks over the streams of a cursor: calls `visit` with the labels of each
 /// stream, then with each of its blocks.

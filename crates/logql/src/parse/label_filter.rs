@@ -14,6 +14,7 @@ impl Parser {
         self.deeper(|p| {
             let mut left = p.conjunction()?;
             while p.eat("or") {
+                p.join()?;
                 let right = p.conjunction()?;
                 left = LabelFilter::Or(Box::new(left), Box::new(right));
             }
@@ -25,6 +26,7 @@ impl Parser {
         let mut left = self.condition()?;
         loop {
             if self.eat("and") {
+                self.join()?;
                 let right = self.condition()?;
                 left = LabelFilter::And(Box::new(left), Box::new(right));
             } else if self.eat(",") || self.kind() == Tok::Identifier || self.is("(") {

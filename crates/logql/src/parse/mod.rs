@@ -19,6 +19,10 @@ type Result<T, E = ParseError> = std::result::Result<T, E>;
 /// stack, and a query from a stranger must not overflow it.
 const MAX_DEPTH: usize = 128;
 
+/// Operators between operands, and conditions joined by `or`: what they make
+/// is as deep as there are many of them, and is walked over recursively.
+const MAX_JOINS: usize = 256;
+
 /// Reads a query and checks that it means something.
 ///
 /// # Errors
@@ -81,6 +85,7 @@ struct Parser {
     lex_error: Option<ParseError>,
     at: usize,
     depth: usize,
+    joins: usize,
     /// The first mistake that is not one of syntax; syntax goes first.
     meaningless: Option<ParseError>,
 }
@@ -102,6 +107,7 @@ impl Parser {
             lex_error,
             at: 0,
             depth: 0,
+            joins: 0,
             meaningless: None,
         }
     }
@@ -179,6 +185,17 @@ impl Parser {
         parsed
     }
 
+    /// Counts an operator.
+    fn join(&mut self) -> Result<()> {
+        self.joins += 1;
+        match self.joins > MAX_JOINS {
+            true => Err(ParseError::new(format!(
+                "the query has more than {MAX_JOINS} operators"
+            ))),
+            false => Ok(()),
+        }
+    }
+
     /// An operand and the operators behind it that bind tighter than `least`.
     fn expr(&mut self, least: u8) -> Result<Expr> {
         let mut left = self.deeper(Self::operand)?;
@@ -192,6 +209,10 @@ impl Parser {
             let least = op.power() - u8::from(op == BinaryOp::Pow);
             let right = self.deeper(|p| p.expr(least))?;
             left = self.binary(op, left, right, return_bool, matching);
+            // Numbers become one number and do not nest.
+            if !matches!(left, Expr::Literal(_)) {
+                self.join()?;
+            }
         }
         Ok(left)
     }
@@ -336,5 +357,30 @@ impl Parser {
             return_bool,
             matching,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nests_too_deep_is_refused() {
+        for text in [
+            "(".repeat(5000),
+            format!("{}vector(1)", "vector(1)+".repeat(5000)),
+            format!("{}vector(1)", "vector(1)^".repeat(5000)),
+            format!("{{a=\"b\"}} | {}", "(".repeat(5000)),
+            format!("{{a=\"b\"}} | {}x=\"1\"", "x=\"1\" or ".repeat(5000)),
+            format!("{{a=\"b\"}} | {}", "x=\"1\" ".repeat(5000)),
+            format!("{{a=\"b\"}} | {}x=\"1\"", "x=\"1\" and ".repeat(5000)),
+            format!("{}{{a=\"b\"}}", "rate(".repeat(5000)),
+            format!("rate({}{{a=\"b\"}}[5m]", "(".repeat(5000)),
+            format!("{{a=\"{}\"}}", "x".repeat(200_000)),
+        ] {
+            assert!(parse(&text).is_err(), "{}", &text[..40]);
+        }
+        let numbers = "1+".repeat(5000) + "1";
+        assert_eq!(parse(&numbers), Ok(Expr::Literal(5001.0)));
     }
 }
