@@ -1,5 +1,6 @@
 //! What runs without a configuration: something to look at.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,21 +13,18 @@ use headwater_pipeline::plugin::{
 /// Where hekad looks if it is not told.
 const USUAL: &str = "/etc/hekad.toml";
 
-const DEMO: &str = r#"
-[hekad]
-base_dir = "%BASE%"
+/// Where the demonstration is served.
+pub(crate) const PAGE: &str = "127.0.0.1:4352";
 
-[DemoInput]
-
-[requests]
-type = "CounterFilter"
-message_matcher = "Type == 'demo.request'"
-ticker_interval = 1
-
-[MetricsOutput]
-message_matcher = "Type == 'heka.counter-output' || Type == 'demo.request'"
-address = "127.0.0.1:4352"
-"#;
+/// Logs that systems keep, of which those that can be read are followed.
+const SYSTEM_LOGS: [&str; 6] = [
+    "syslog",
+    "messages",
+    "auth.log",
+    "kern.log",
+    "daemon.log",
+    "dpkg.log",
+];
 
 /// The path to read, if there is a configuration.
 pub(crate) fn path(given: Option<&Path>) -> Option<PathBuf> {
@@ -36,10 +34,31 @@ pub(crate) fn path(given: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
-/// The demonstration.
+/// The demonstration: follows the system's own logs, or makes up messages
+/// where there are none, counts them, and shows the counts.
 pub(crate) fn demo() -> Result<Config, String> {
     let base = std::env::temp_dir().join("hekad");
-    let text = DEMO.replace("%BASE%", &base.display().to_string());
+    let mut text = format!("[hekad]\nbase_dir = '{}'\n", base.display());
+    let readable = |name: &&str| File::open(Path::new("/var/log").join(name)).is_ok();
+    let logs: Vec<&str> = SYSTEM_LOGS
+        .iter()
+        .copied()
+        .filter(|name| readable(&name))
+        .collect();
+    for name in &logs {
+        let pattern = name.replace('.', "\\.");
+        text.push_str(&format!(
+            "['{name}']\ntype = 'LogstreamerInput'\nfile_match = '{pattern}'\ninitial_tail = true\n"
+        ));
+    }
+    if logs.is_empty() {
+        text.push_str("[DemoInput]\n");
+    }
+    text.push_str(&format!(
+        "[messages]\ntype = 'CounterFilter'\nticker_interval = 1\n\
+         message_matcher = \"Type == 'demo.request' || Type == 'logfile'\"\n\
+         [MetricsOutput]\nmessage_matcher = 'TRUE'\naddress = '{PAGE}'\n"
+    ));
     Config::from_text("(built in)", &text).map_err(|error| error.to_string())
 }
 

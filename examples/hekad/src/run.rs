@@ -41,7 +41,10 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     fs::create_dir_all(base)
         .map_err(|error| format!("cannot create base_dir {}: {error}", base.display()))?;
     if path.is_none() {
-        println!("hekad: no configuration; a demonstration is at http://127.0.0.1:4352/");
+        println!(
+            "hekad: no configuration; a demonstration is at http://{}/",
+            defaults::PAGE
+        );
     }
     let mut topology = Topology::start(plan).map_err(|error| error.to_string())?;
     tracing::info!("started");

@@ -518,3 +518,13 @@ impl OutputContext {
         self.abort.wait(time)
     }
 }
+
+/// Builds a plugin with default surroundings.
+#[cfg(test)]
+pub(crate) fn for_test<P: super::registry::Plugin>(settings: &str) -> Result<P, String> {
+    let globals = Arc::new(Globals::new(&HekadSettings::default()));
+    let (services, parts) = (Arc::default(), Arc::default());
+    let cx = BuildContext::new("test", &globals, &services, &parts, None);
+    let settings: P::Settings = toml::from_str(settings).map_err(|error| error.to_string())?;
+    P::build(&settings, &cx).map_err(|error| error.to_string())
+}

@@ -1,6 +1,7 @@
 //! What a plugin is: the six traits, what they are given, and the registry
 //! in which they are found by name.
 
+pub mod conformance;
 mod context;
 mod cut;
 mod decoder;
@@ -14,6 +15,8 @@ mod session;
 mod splitter;
 mod stats;
 
+#[cfg(test)]
+pub(crate) use context::for_test;
 pub use context::{
     BuildContext, BuildError, FilterContext, Globals, InputContext, OutputContext, Services,
 };

@@ -73,3 +73,17 @@ pub trait Splitter: Send + fmt::Debug {
         false
     }
 }
+
+impl<S: Splitter + ?Sized> Splitter for Box<S> {
+    fn find(&mut self, bytes: &[u8], end: bool) -> Found {
+        (**self).find(bytes, end)
+    }
+
+    fn content(&mut self, record: Bytes) -> Content {
+        (**self).content(record)
+    }
+
+    fn yields_messages(&self) -> bool {
+        (**self).yields_messages()
+    }
+}

@@ -197,3 +197,72 @@ fn within(count: usize, percent: i64) -> usize {
     let rest = ((100 - percent) as f64 / 100.0 * count as f64).round();
     (count as f64 - rest).max(0.0) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naming() -> Naming {
+        Naming {
+            legacy: false,
+            global: "stats.".to_owned(),
+            counters: "counters".to_owned(),
+            timers: String::new(),
+            gauges: "gauges".to_owned(),
+            statsd: "statsd".to_owned(),
+        }
+    }
+
+    fn flushed(accumulator: &mut Accumulator, delete_idle: bool) -> Vec<(String, Number)> {
+        accumulator.flush(Duration::from_secs(2), &[90], &naming(), delete_idle)
+    }
+
+    fn add(accumulator: &mut Accumulator, kind: StatKind, values: &[f64]) {
+        for value in values {
+            accumulator.add(Stat {
+                bucket: "x".to_owned(),
+                value: *value,
+                kind,
+                rate: 0.5,
+            });
+        }
+    }
+
+    #[test]
+    fn counters_scale_with_the_rate_and_start_over() {
+        let mut accumulator = Accumulator::default();
+        add(&mut accumulator, StatKind::Counter, &[1.0, 2.0]);
+        let numbers = flushed(&mut accumulator, false);
+        assert_eq!(
+            numbers[0],
+            ("stats.counters.x.rate".to_owned(), Number::Float(3.0))
+        );
+        assert_eq!(
+            numbers[1],
+            ("stats.counters.x.count".to_owned(), Number::Integer(6))
+        );
+        assert_eq!(flushed(&mut accumulator, true)[1].1, Number::Integer(0));
+        let numbers = flushed(&mut accumulator, true);
+        assert_eq!(
+            numbers,
+            [("stats.statsd.numStats".to_owned(), Number::Integer(0))]
+        );
+    }
+
+    #[test]
+    fn percentiles_leave_the_largest_out() {
+        let mut accumulator = Accumulator::default();
+        let values: Vec<f64> = (1..=10).map(f64::from).collect();
+        add(&mut accumulator, StatKind::Timer, &values);
+        let numbers = flushed(&mut accumulator, false);
+        let get = |name: &str| {
+            numbers
+                .iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, number)| *number)
+        };
+        assert_eq!(get("stats.x.mean_90"), Some(Number::Float(5.0)));
+        assert_eq!(get("stats.x.upper_90"), Some(Number::Float(9.0)));
+        assert_eq!(get("stats.x.sum"), Some(Number::Float(55.0)));
+    }
+}

@@ -1,46 +1,23 @@
 //! Records do not depend on how a stream is cut into reads.
 
+use std::sync::LazyLock;
+
 use headwater_pipeline::config::{Config, Plan};
 use headwater_pipeline::message::{Verifier, put_frame};
-use headwater_pipeline::plugin::{Splitter, cut};
+use headwater_pipeline::plugin::conformance;
 use headwater_pipeline::plugins;
 use headwater_pipeline::plugins::splitters::HekaFramingSplitter;
 use proptest::prelude::*;
 
 const RECORD_MAX: usize = 200;
 
-/// Records, and how many bytes are left at the end.
-fn records(splitter: &mut dyn Splitter, input: &[u8], reads: &[usize]) -> (Vec<Vec<u8>>, usize) {
-    let mut records = Vec::new();
-    let mut buffer: Vec<u8> = Vec::new();
-    let mut found = Vec::new();
-    let mut pass = |buffer: &mut Vec<u8>, end| {
-        found.clear();
-        let cut = cut(splitter, buffer, end, RECORD_MAX, true, &mut found);
-        records.extend(
-            found
-                .iter()
-                .map(|&(start, stop)| buffer[start..stop].to_vec()),
-        );
-        buffer.drain(..cut.used);
-    };
-    let mut rest = input;
-    let mut sizes = reads.iter().cycle();
-    while !rest.is_empty() {
-        let size = (*sizes.next().unwrap_or(&1)).min(rest.len());
-        buffer.extend_from_slice(&rest[..size]);
-        rest = &rest[size..];
-        pass(&mut buffer, false);
-    }
-    pass(&mut buffer, true);
-    (records, buffer.len())
-}
-
-fn built(settings: &str) -> Box<dyn Splitter> {
-    let config = Config::from_text("test", &format!("[S]\n{settings}")).unwrap();
-    let plan = Plan::new(&config, &plugins::registry()).unwrap();
-    plan.splitter("S").unwrap()
-}
+/// One plan for all splitters, since patterns take their time to compile.
+static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+    let section = |(number, settings): (usize, &&str)| format!("[S{number}]\n{settings}\n");
+    let text: String = SPLITTERS.iter().enumerate().map(section).collect();
+    let config = Config::from_text("test", &text).unwrap();
+    Plan::new(&config, &plugins::registry()).unwrap()
+});
 
 /// Lines, separators, spaces for groups, and odd bytes.
 fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -81,18 +58,16 @@ const SPLITTERS: [&str; 7] = [
 proptest! {
     #[test]
     fn of_text(input in text(), reads in proptest::collection::vec(1usize..50, 1..10)) {
-        for settings in SPLITTERS {
-            let whole = records(&mut *built(settings), &input, &[input.len().max(1)]);
-            let pieces = records(&mut *built(settings), &input, &reads);
-            prop_assert_eq!(&whole, &pieces, "{}", settings);
+        for (number, settings) in SPLITTERS.iter().enumerate() {
+            let make = || PLAN.splitter(&format!("S{number}")).unwrap();
+            let checked = conformance::splitter(make, &input, &reads, RECORD_MAX);
+            prop_assert!(checked.is_ok(), "{}: {:?}", settings, checked);
         }
     }
 
     #[test]
     fn of_frames(input in frames(), reads in proptest::collection::vec(1usize..50, 1..10)) {
-        let splitter = || HekaFramingSplitter::new(Verifier::default(), 140);
-        let whole = records(&mut splitter(), &input, &[input.len().max(1)]);
-        let pieces = records(&mut splitter(), &input, &reads);
-        prop_assert_eq!(whole, pieces);
+        let make = || HekaFramingSplitter::new(Verifier::default(), 140);
+        prop_assert_eq!(conformance::splitter(make, &input, &reads, RECORD_MAX), Ok(()));
     }
 }

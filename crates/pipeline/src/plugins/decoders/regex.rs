@@ -209,3 +209,70 @@ impl PayloadRegexDecoder {
             .apply(message, &|name| self.group(payload, name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+    use crate::plugin::{conformance, for_test};
+
+    const SETTINGS: &str = r#"
+match_regex = '^\[(?P<Timestamp>[^\]]+)\] (?P<Severity>\w+) (?P<Word>\S+)'
+timestamp_layout = "2006-01-02 15:04:05"
+timestamp_location = "Asia/Kolkata"
+[severity_map]
+WARN = 4
+[message_fields]
+Type = "log"
+"word|count" = "<%Word%>"
+"#;
+
+    fn incoming(payload: &str) -> Incoming {
+        Incoming::Event(Event::from(Message {
+            timestamp: Some(7),
+            payload: Some(payload.to_owned().into()),
+            ..Message::default()
+        }))
+    }
+
+    fn decoded(settings: &str, payload: &str) -> Result<Message, String> {
+        let mut decoder: PayloadRegexDecoder = for_test(settings)?;
+        conformance::decoder(&mut decoder, incoming(payload))?;
+        let mut out = Vec::new();
+        match decoder.decode(incoming(payload), &mut out) {
+            Decoding::Done => Ok(out[0].to_message()),
+            Decoding::Skipped(_) => Err("skipped".to_owned()),
+            Decoding::Failed(_, reason) => Err(reason),
+        }
+    }
+
+    #[test]
+    fn groups_become_headers_and_fields() {
+        let message = decoded(SETTINGS, "[2014-07-10 07:04:56] WARN disk").unwrap();
+        assert_eq!(message.timestamp, Some(1_404_956_096_000_000_000));
+        assert_eq!(message.severity, Some(4));
+        assert_eq!(message.kind.as_deref(), Some(&b"log"[..]));
+        assert_eq!(
+            message.field("word"),
+            Some(&crate::message::Field::string("word", "<disk>", "count"))
+        );
+    }
+
+    #[test]
+    fn a_time_that_is_none_leaves_the_messages_own() {
+        let message = decoded(SETTINGS, "[yesterday] WARN disk").unwrap();
+        assert_eq!(message.timestamp, Some(7));
+    }
+
+    #[test]
+    fn what_does_not_match_fails_or_is_skipped() {
+        assert_eq!(decoded(SETTINGS, "nope").unwrap_err(), "No match: nope");
+        let quiet = format!("log_errors = false\n{SETTINGS}");
+        assert_eq!(decoded(&quiet, "nope").unwrap_err(), "skipped");
+    }
+
+    #[test]
+    fn a_pattern_without_groups_is_refused() {
+        assert!(for_test::<PayloadRegexDecoder>("match_regex = 'abc'").is_err());
+    }
+}

@@ -500,3 +500,60 @@ fn put_named(name: &str, event: &Event, out: &mut Vec<u8>) {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Field, Message};
+    use crate::plugin::{conformance, for_test};
+
+    fn message() -> Message {
+        Message {
+            timestamp: Some(1_416_840_893_000_000_000),
+            kind: Some("Web".into()),
+            payload: Some("say \"hi\"\n".into()),
+            fields: vec![
+                Field::integer("a.b", 5, ""),
+                Field::double("nan", f64::NAN, ""),
+                Field::string("js", "{\"k\":1}", ""),
+                Field::string("bad", "{", ""),
+            ],
+            ..Message::default()
+        }
+    }
+
+    fn lines(settings: &str) -> Vec<serde_json::Value> {
+        let mut encoder: ESJsonEncoder = for_test(settings).unwrap();
+        let event = Event::from(message());
+        conformance::encoder(&mut encoder, &event).unwrap();
+        let mut out = Vec::new();
+        encoder.encode(&event, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn documents_are_json_whatever_the_fields_hold() {
+        let lines = lines(
+            "es_index_from_timestamp = true\nindex = '%{Type}-%{%Y.%m}'\nreplace_dots_with = '_'\n\
+             raw_bytes_fields = ['js', 'bad']\nid = '%{nobody}'",
+        );
+        assert_eq!(
+            lines[0],
+            serde_json::json!({"index": {"_index": "web-2014.11", "_type": "message"}})
+        );
+        assert_eq!(lines[1]["Payload"], "say \"hi\"\n");
+        assert_eq!(lines[1]["a_b"], 5);
+        assert_eq!(lines[1]["nan"], serde_json::Value::Null);
+        assert_eq!(lines[1]["js"], serde_json::json!({"k": 1}));
+        assert_eq!(lines[1]["bad"], "{");
+    }
+
+    #[test]
+    fn a_list_of_fields_needs_their_place() {
+        let refused = for_test::<ESJsonEncoder>("fields = ['Type']\ndynamic_fields = ['a']");
+        assert!(refused.is_err());
+    }
+}
