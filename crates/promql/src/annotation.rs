@@ -7,6 +7,7 @@ use headwater_model::number::format_float_go;
 use headwater_model::quote::go_quoted;
 use parking_lot::Mutex;
 
+use crate::plan::Alias;
 use crate::syntax::position::PosRange;
 
 /// What two histograms were combined for.
@@ -244,11 +245,17 @@ impl Notes {
     }
 
     /// Warnings and infos as they are shown.
-    pub(crate) fn texts(&self, query: &str) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn texts(&self, query: &str, aliases: &[Alias]) -> (Vec<String>, Vec<String>) {
         let said = self.said.lock();
         let show = |set: &BTreeSet<(String, u32)>, severity: &str| -> Vec<String> {
             let place = |start: u32| PosRange::new(start, start).locate(query);
-            set.iter()
+            let mut all: BTreeSet<(&str, u32)> = BTreeSet::new();
+            for (text, start) in set {
+                all.insert((text, *start));
+                let others = aliases.iter().filter_map(|alias| alias.other(*start));
+                all.extend(others.map(|start| (text.as_str(), start)));
+            }
+            all.iter()
                 .map(|(text, start)| format!("PromQL {severity}: {text} ({})", place(*start)))
                 .collect()
         };
@@ -267,7 +274,7 @@ mod tests {
             notes.add(Note::InvalidQuantile(2.0), PosRange::new(9, 10));
             notes.add(Note::HistogramIgnored("max"), PosRange::new(4, 6));
         }
-        let (warnings, infos) = notes.texts("quantile(2, up)");
+        let (warnings, infos) = notes.texts("quantile(2, up)", &[]);
         assert_eq!(
             warnings,
             ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"]

@@ -107,7 +107,11 @@ impl Engine {
                 .unwrap_or(self.options.lookback),
             default_subquery_step: self.options.default_subquery_step,
         };
-        let plan = build(&expr, times)?;
+        let plan = build(
+            &expr,
+            times,
+            self.options.optimise.then_some(&request.expression),
+        )?;
         Ok((expr, plan))
     }
 
@@ -174,7 +178,7 @@ impl Engine {
         let value = self.pool.run(move || worker.run(time)).await;
         guard.0 = None;
         let mut value = value?;
-        let (mut warnings, infos) = exec.notes.texts(&request.expression);
+        let (mut warnings, infos) = exec.notes.texts(&request.expression, &exec.plan.aliases);
         warnings.extend(exec.storage_warnings());
         if truncate(&mut value, request.limit) {
             warnings.push("results truncated due to limit".to_owned());

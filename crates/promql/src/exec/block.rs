@@ -25,6 +25,15 @@ pub(crate) struct Row {
 }
 
 impl Block {
+    pub(super) fn collected(parts: Vec<Collector>) -> Self {
+        let mut block = Self::default();
+        for part in parts {
+            block.rows.extend(part.rows);
+            block.holds.push(part.hold);
+        }
+        block
+    }
+
     pub(crate) fn of(rows: Vec<Row>) -> Self {
         Self {
             rows,
@@ -69,12 +78,7 @@ impl Exec {
     pub(crate) fn block(self: &Arc<Self>, node: &Arc<Node>) -> Result<Block> {
         let exec = self.clone();
         let parts = self.parts(node, move || Collector::new(&exec, "a vector"))?;
-        let mut block = Block::default();
-        for part in parts {
-            block.rows.extend(part.rows);
-            block.holds.push(part.hold);
-        }
-        Ok(block)
+        Ok(Block::collected(parts))
     }
 }
 

@@ -42,6 +42,7 @@ use parking_lot::Mutex;
 
 use crate::annotation::Notes;
 use crate::plan::{Node, Plan};
+use block::Block;
 use column::{Column, Key, is_reserved};
 use tally::Tally;
 
@@ -79,6 +80,7 @@ pub(crate) struct Exec {
     pub(crate) pool: Arc<CpuPool>,
     cursors: Vec<Mutex<Option<Cursor>>>,
     warnings: Mutex<Vec<String>>,
+    shared: Mutex<HashMap<usize, Arc<Block>>>,
     scalars: Mutex<HashMap<usize, Arc<[f64]>>>,
 }
 
@@ -125,6 +127,7 @@ impl Exec {
                 .map(|cursor| Mutex::new(Some(cursor)))
                 .collect(),
             warnings: Mutex::default(),
+            shared: Mutex::default(),
             scalars: Mutex::default(),
         })
     }

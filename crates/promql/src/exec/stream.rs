@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::block::{Block, Row, merge_same};
+use super::block::{Block, Collector, Row, merge_same};
 use super::column::{Column, Key};
 use super::{Cursor, Exec, Result, Sink};
 use crate::plan::{Kind, Node, Part, RangeInput};
@@ -10,10 +10,25 @@ use crate::plan::{Kind, Node, Part, RangeInput};
 /// Fewer series than this for each thread are not worth dividing.
 const SERIES_PER_PART: usize = 32;
 
+/// Pushes the series of an operator into a sink.
+type Walk = fn(&Arc<Exec>, &Arc<Node>, Option<Cursor>, &mut dyn Sink) -> Result<()>;
+
 impl Exec {
     /// Pushes all series of an operator. `cursor` stands for a part of its source's series; without
     /// one all of them are walked.
     pub(crate) fn stream(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        cursor: Option<Cursor>,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if node.is_shared() {
+            return push_all(self.shared(node)?, sink);
+        }
+        self.walk(node, cursor, sink)
+    }
+
+    fn walk(
         self: &Arc<Self>,
         node: &Arc<Node>,
         cursor: Option<Cursor>,
@@ -127,26 +142,59 @@ impl Exec {
         Ok(block)
     }
 
+    /// The series of an operator that stands in the plan more than once: it runs the first time.
+    fn shared(self: &Arc<Self>, node: &Arc<Node>) -> Result<Block> {
+        let known = self.shared.lock().get(&node.id).cloned();
+        if let Some(block) = known {
+            return Ok(Block::of(block.rows.clone()));
+        }
+        let exec = self.clone();
+        let collectors = self.parts_of(
+            node,
+            node.own_source(),
+            |exec, node, cursor, sink| exec.walk(node, cursor, sink),
+            move || Collector::new(&exec, "a vector"),
+        )?;
+        let block = Arc::new(Block::collected(collectors));
+        self.shared.lock().insert(node.id, block.clone());
+        Ok(Block::of(block.rows.clone()))
+    }
+
     /// Runs an operator with one sink for each part of its series.
     pub(crate) fn parts<S: Sink + Send + 'static>(
         self: &Arc<Self>,
         node: &Arc<Node>,
         make: impl Fn() -> Result<S> + Send + Sync + 'static,
     ) -> Result<Vec<S>> {
-        let cursors = match node.source() {
+        self.parts_of(
+            node,
+            node.source(),
+            |exec, node, cursor, sink| exec.stream(node, cursor, sink),
+            make,
+        )
+    }
+
+    fn parts_of<S: Sink + Send + 'static>(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        source: Option<usize>,
+        walk: Walk,
+        make: impl Fn() -> Result<S> + Send + Sync + 'static,
+    ) -> Result<Vec<S>> {
+        let cursors = match source {
             Some(select) if self.may_divide(select) => self.divided(select)?,
             _ => Vec::new(),
         };
         if cursors.is_empty() {
             let mut sink = make()?;
-            self.stream(node, None, &mut sink)?;
+            walk(self, node, None, &mut sink)?;
             return Ok(vec![sink]);
         }
         self.prepare(node)?;
         let (exec, node) = (self.clone(), node.clone());
         let results = self.pool.run_parts(cursors, move |cursor| {
             let mut sink = make()?;
-            exec.stream(&node, Some(cursor), &mut sink)?;
+            walk(&exec, &node, Some(cursor), &mut sink)?;
             Ok(sink)
         });
         results.into_iter().collect()

@@ -66,10 +66,7 @@ impl Over<'_> {
         if safe {
             return Ok(());
         }
-        let name = crate::functions::FUNCTIONS
-            .iter()
-            .find(|function| function.id == self.function);
-        let name = name.map_or("", |function| function.name);
+        let name = self.function.as_str();
         Err(execution(format!(
             "{word} modifier can only be used with: {names} - not with {name}"
         )))

@@ -28,6 +28,15 @@ macro_rules! functions {
             $(#[doc = concat!("`", $name, "`")] $id,)*
         }
 
+        impl FunctionId {
+            /// The name in queries.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$id => $name,)*
+                }
+            }
+        }
+
         /// All functions, sorted by name.
         pub static FUNCTIONS: &[Function] = &[
             $(Function {

@@ -1,6 +1,7 @@
 //! Expressions to operators.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use headwater_model::label::METRIC_NAME;
 use headwater_model::{LabelsBuilder, MatchOp, Matcher, TimeRange, Timestamp};
@@ -9,6 +10,7 @@ use headwater_query::{QueryError, StepGrid};
 use super::duration;
 use super::invariant::is_invariant;
 use super::order;
+use super::share::Shared;
 use super::{AggregateNode, Counts, Kind, Node, Param, Part, Plan, RangeInput, Root, SelectPlan};
 use crate::functions::FunctionId as F;
 use crate::syntax::ast::{
@@ -31,7 +33,9 @@ pub(crate) struct Times {
 type Built<T = Arc<Node>> = Result<T, QueryError>;
 
 /// Builds the plan of a checked expression.
-pub(crate) fn build(expr: &Expr, times: Times) -> Built<Plan> {
+///
+/// `optimise` is the text of the query if expressions that stand in it twice are to be shared.
+pub(crate) fn build(expr: &Expr, times: Times, optimise: Option<&str>) -> Built<Plan> {
     let mut builder = Builder {
         times,
         selects: Vec::new(),
@@ -39,6 +43,7 @@ pub(crate) fn build(expr: &Expr, times: Times) -> Built<Plan> {
         stats_calls: 0,
         bucket_calls: 0,
         subqueries: 0,
+        shared: Shared::new(optimise.unwrap_or("")),
         sorted: order::matters(expr, times.step == 0),
     };
     let grid = StepGrid::new(times.start, times.end, times.step)?;
@@ -57,6 +62,7 @@ pub(crate) fn build(expr: &Expr, times: Times) -> Built<Plan> {
     Ok(Plan {
         root,
         selects: builder.selects,
+        aliases: builder.shared.into_aliases(),
     })
 }
 
@@ -70,6 +76,7 @@ struct Builder {
     bucket_calls: usize,
     /// Subqueries around it.
     subqueries: usize,
+    shared: Shared,
     sorted: bool,
 }
 
@@ -82,6 +89,7 @@ impl Builder {
             grid,
             place,
             counts: self.counts(grid),
+            shared: AtomicBool::new(false),
         })
     }
 
@@ -96,6 +104,24 @@ impl Builder {
 
     fn node(&mut self, expr: &Expr, grid: StepGrid) -> Built {
         let expr = expr.unwrapped();
+        let place = expr.range();
+        let stats_only = self.stats_calls > 0 && self.bucket_calls == 0;
+        let inside = self.subqueries > 0;
+        let Some(same) = self.shared.sameness(place, grid, stats_only, inside) else {
+            return self.new_node(expr, grid);
+        };
+        if let Some(node) = self.shared.find(&same, place) {
+            return Ok(node);
+        }
+        let before = self.selects.len();
+        let node = self.new_node(expr, grid)?;
+        if self.selects.len() > before {
+            self.shared.remember(same, &node);
+        }
+        Ok(node)
+    }
+
+    fn new_node(&mut self, expr: &Expr, grid: StepGrid) -> Built {
         let place = expr.range();
         if grid.len() > 1 && !matches!(expr, Expr::Number(_)) && is_invariant(expr) {
             let inner = self.node(expr, StepGrid::instant(grid.first()))?;

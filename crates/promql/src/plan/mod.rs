@@ -9,8 +9,10 @@ mod duration;
 mod explain;
 mod invariant;
 mod order;
+mod share;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use headwater_model::{Labels, Matcher, TimeRange, Timestamp};
 use headwater_query::StepGrid;
@@ -20,12 +22,15 @@ use crate::syntax::ast::{AggregateOp, BinaryOp, Extension, Matching};
 use crate::syntax::position::PosRange;
 
 pub(crate) use build::{Times, build};
+pub(crate) use share::Alias;
 
 /// A plan, with what it reads from the store.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) root: Root,
     pub(crate) selects: Vec<SelectPlan>,
+    /// Places that say the same as others.
+    pub(crate) aliases: Vec<Alias>,
 }
 
 /// What a query answers.
@@ -73,6 +78,8 @@ pub(crate) struct Node {
     /// Where it stands in the query.
     pub(crate) place: PosRange,
     pub(crate) counts: Counts,
+    /// It stands in the plan more than once.
+    shared: AtomicBool,
 }
 
 /// How what an operator looks at counts in the statistics.
@@ -259,6 +266,20 @@ impl Node {
     /// The select whose series pass through this operator one at a time, if there is one; they can
     /// then be divided over threads.
     pub(crate) fn source(&self) -> Option<usize> {
+        if self.is_shared() {
+            None
+        } else {
+            self.own_source()
+        }
+    }
+
+    /// Whether it stands in the plan more than once, so that its series are kept.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
+    }
+
+    /// The source for whoever evaluates a shared operator.
+    pub(crate) fn own_source(&self) -> Option<usize> {
         match &self.kind {
             Kind::Instant { select, .. }
             | Kind::Over {

@@ -79,6 +79,14 @@ fn warnings_say_where() {
             "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"load\" (1:10)"
         ]
     );
+    let request = EvalRequest::instant("-rate(load[5m]) + rate(load[5m])", 600_000);
+    let places: Vec<String> = run(&engine, request)
+        .unwrap()
+        .infos
+        .iter()
+        .map(|info| info[info.len() - 6..].to_owned())
+        .collect();
+    assert_eq!(places, [" (1:7)", "(1:24)"]);
     let mut request = EvalRequest::instant("load", 600_000);
     request.limit = 2;
     let answer = run(&engine, request).unwrap();
@@ -144,5 +152,13 @@ fn plans_are_text() {
         900_000,
         60_000,
     );
-    assert_eq!(engine.explain(&request).unwrap(), "PLAN");
+    assert_eq!(
+        engine.explain(&request).unwrap(),
+        "vector with scalar / [6 steps of 60000 ms]
+  aggregate sum by (instance) [6 steps of 60000 ms]
+    slide rate [6 steps of 60000 ms]
+      select ranges {__name__=\"load\"} from 240001 to 840000 ms window 300000 ms offset 60000 ms
+  number 2 [6 steps of 60000 ms]
+"
+    );
 }

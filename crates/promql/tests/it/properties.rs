@@ -131,6 +131,26 @@ fn threads_change_nothing() {
 }
 
 #[test]
+fn optimising_changes_nothing() {
+    each_case(|numbers, data, query| {
+        let (optimised, mut options) = (engine(data, 2), EngineOptions::default());
+        options.parse = ParseOptions::all();
+        options.optimise = false;
+        let plain = Engine::new(data.clone(), options).unwrap();
+        let operator = ["and", "*", "unless", "or"][numbers.below(4) as usize];
+        let query = format!("{query} {operator} (-({query}))");
+        match (over_range(&optimised, &query), over_range(&plain, &query)) {
+            (Ok(one), Ok(other)) => assert!(same(&one, &other), "{query}:\n{one:?}\n{other:?}"),
+            (one, other) => assert_eq!(
+                one.map_err(|error| error.to_string()).err(),
+                other.map_err(|error| error.to_string()).err(),
+                "{query}"
+            ),
+        }
+    });
+}
+
+#[test]
 fn what_is_printed_parses_to_the_same() {
     for seed in 0..cases() * 5 {
         let mut numbers = Numbers::new(seed);

@@ -49,18 +49,16 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(|a, b| {
+    let order = |a: &f64, b: &f64| {
         a.partial_cmp(b)
             .unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
-    });
-    let top = values.len() - 1;
-    let rank = q * top as f64;
-    let lower = rank.floor().max(0.0);
+    };
+    let rank = q * (values.len() - 1) as f64;
     let weight = rank - rank.floor();
-    let (below, above) = (
-        values[lower as usize],
-        values[(lower as usize + 1).min(top)],
-    );
+    let (_, below, rest) = values.select_nth_unstable_by(rank.floor().max(0.0) as usize, order);
+    let below = *below;
+    // The next one is the smallest of those beyond.
+    let above = rest.iter().copied().min_by(order).unwrap_or(below);
     below * (1.0 - weight) + above * weight
 }
 
