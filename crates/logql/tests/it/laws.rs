@@ -2,9 +2,10 @@
 //! its instant queries, threads and early judgement change nothing, and no
 //! text makes anything panic.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headwater_logql::{Engine, EngineLimits, LogQuery, LogValue, parse};
+use headwater_logql::{Engine, EngineLimits, LogQuery, LogValue, Tail, parse};
 use headwater_model::Labels;
 use headwater_query::{CpuPool, Point, Value};
 use headwater_storage::{Direction, MemoryLogs};
@@ -193,6 +194,60 @@ fn engine(store: &MemoryLogs) -> Engine {
     )
 }
 
+/// The labels that a query finds in a line of a stream without labels of note.
+fn labels_of(query: &str, line: &[u8]) -> BTreeMap<String, String> {
+    let stream = Labels::from_pairs([("stream", "s")]);
+    let mut tail = Tail::new(query, true).expect("a log query");
+    let found = tail.process(&stream, 1, line, &Labels::empty());
+    found
+        .map(|(_, entry)| entry.parsed.into_iter().collect())
+        .unwrap_or_default()
+}
+
+/// JSON objects with plain keys.
+fn objects() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(serde_json::Value::from),
+        any::<i32>().prop_map(serde_json::Value::from),
+        "\\PC{0,8}".prop_map(serde_json::Value::from),
+        Just(serde_json::Value::Null),
+        Just(serde_json::json!([1, {"a": 2}])),
+    ];
+    let key = one_of(&["a", "b", "c_d", "e", "stream"]);
+    leaf.prop_recursive(3, 20, 4, move |inner| {
+        proptest::collection::btree_map(key.clone(), inner, 0..4)
+            .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into())
+    })
+}
+
+/// What `| json` should find, said in the simplest way.
+fn flattened(prefix: &str, value: &serde_json::Value, out: &mut BTreeMap<String, String>) {
+    let name = match prefix {
+        "stream" => "stream_extracted",
+        name => name,
+    };
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                let joined = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}_{key}")
+                };
+                flattened(&joined, value, out);
+            }
+        }
+        serde_json::Value::Array(_) | serde_json::Value::Null => {}
+        serde_json::Value::String(text) => {
+            let text = text.replace('\u{fffd}', " ");
+            out.entry(name.to_owned()).or_insert(text);
+        }
+        other => {
+            out.entry(name.to_owned()).or_insert(other.to_string());
+        }
+    }
+}
+
 /// An answer as a text that can be compared; not a number equals itself.
 fn shown(answer: Result<headwater_logql::LogAnswer, headwater_query::QueryError>) -> String {
     match answer {
@@ -311,6 +366,43 @@ proptest! {
         let late = query.replacen('}', "} | label_format nosuch=missing", 1);
         let late = engine(&store).query_blocking(request(&late));
         prop_assert_eq!(shown(early), shown(late), "{}", &query);
+    }
+
+    #[test]
+    fn json_is_read_as_another_reader_reads_it(object in objects()) {
+        let mut want = BTreeMap::new();
+        flattened("", &object, &mut want);
+        if object.is_object() {
+            let got = labels_of("{stream=\"s\"} | json", object.to_string().as_bytes());
+            prop_assert_eq!(got, want, "{}", &object);
+        }
+    }
+
+    #[test]
+    fn logfmt_pairs_come_back(pairs in proptest::collection::btree_map("[a-z]{1,5}", "\\PC{1,8}", 0..5)) {
+        // Go's quoting of these characters is JSON's.
+        let quoted = |value: &String| serde_json::Value::from(value.as_str()).to_string();
+        let words: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={}", quoted(v))).collect();
+        let got = labels_of("{stream=\"s\"} | logfmt --strict", words.join(" ").as_bytes());
+        let want: BTreeMap<String, String> = pairs
+            .into_iter()
+            .map(|(k, v)| (k, v.replace('\u{fffd}', " ")))
+            .collect();
+        prop_assert_eq!(got, want);
+    }
+
+    #[test]
+    fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..80), text in "[\\PC\\n\"\\\\{}=:,]{0,60}") {
+        for stages in [
+            "| json", "| json a=\"x[0].y\"", "| logfmt", "| logfmt --strict --keep-empty", "| unpack",
+            "| regexp \"(?P<a>.)(?P<b>.*)\"", "| pattern \"<a>=<b> <_>\"", "| decolorize",
+            "|= ip(\"::/0\")", "|> \"<_>a<_>\"",
+            "| line_format \"{{ __line__ | upper | trunc 5 | b64enc }}{{ fromJson __line__ }}\"",
+        ] {
+            let query = format!("{{stream=\"s\"}} {stages}");
+            labels_of(&query, &line);
+            labels_of(&query, text.as_bytes());
+        }
     }
 
     #[test]
