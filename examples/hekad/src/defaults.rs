@@ -43,7 +43,7 @@ pub(crate) fn demo() -> Result<Config, String> {
     let logs: Vec<&str> = SYSTEM_LOGS
         .iter()
         .copied()
-        .filter(|name| readable(&name))
+        .filter(|name| readable(name))
         .collect();
     for name in &logs {
         let pattern = name.replace('.', "\\.");

@@ -1,6 +1,6 @@
 //! From sections to plugins that can be started.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,6 +156,7 @@ impl Plan {
         let mut builder = Builder {
             plan: Plan::empty(hekad),
             parts: Parts::default(),
+            contents: HashMap::new(),
             errors,
         };
         builder.add_defaults(registry);
@@ -274,10 +275,36 @@ fn unknown_type(section: &SectionTable<'_>, name: &str, registry: &Registry) -> 
 struct Builder {
     plan: Plan,
     parts: Parts,
+    /// What the sections of splitters, decoders and encoders say.
+    contents: HashMap<String, toml::Value>,
     errors: Vec<ConfigError>,
 }
 
 impl Builder {
+    /// All that a plugin is made of, for a reload to compare: its section,
+    /// and those of the parts that it names, and that these name.
+    fn content(&self, plugin: &Pending<'_>) -> toml::Value {
+        let own = plugin.section.plain();
+        let defaults = &plugin.defaults;
+        let mut names: Vec<String> = [defaults.splitter, defaults.decoder, defaults.encoder]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect();
+        texts(&own, &mut names);
+        let mut said = vec![self.plan.hekad.strict_compatibility.into(), own];
+        let mut seen = HashSet::new();
+        while let Some(name) = names.pop() {
+            if let Some(part) = self.contents.get(&name)
+                && seen.insert(name)
+            {
+                texts(part, &mut names);
+                said.push(part.clone());
+            }
+        }
+        toml::Value::Array(said)
+    }
+
     fn add_defaults(&mut self, registry: &Registry) {
         for name in DEFAULTS {
             let Some(registered) = registry.get(name) else {
@@ -315,7 +342,11 @@ impl Builder {
                 _ => continue,
             };
             match common {
-                Ok(common) => self.add_part(&part.section.name, part.maker.clone(), common),
+                Ok(common) => {
+                    let name = &part.section.name;
+                    self.contents.insert(name.clone(), part.section.plain());
+                    self.add_part(name, part.maker.clone(), common);
+                }
                 Err(error) => self.errors.push(error),
             }
         }
@@ -400,7 +431,7 @@ impl Builder {
             name: section.name.as_str().into(),
             common,
             make,
-            content: section.plain(),
+            content: self.content(plugin),
         });
         Ok(())
     }
@@ -427,7 +458,7 @@ impl Builder {
             name: section.name.as_str().into(),
             wants,
             make,
-            content: section.plain(),
+            content: self.content(plugin),
         });
         Ok(())
     }
@@ -472,7 +503,7 @@ impl Builder {
             encoder,
             use_framing: common.use_framing,
             make,
-            content: section.plain(),
+            content: self.content(plugin),
         });
         Ok(())
     }
@@ -531,6 +562,16 @@ struct Wanted {
     queue: QueueSettings,
     use_buffering: Option<bool>,
     buffering: Option<Buffering>,
+}
+
+/// The strings in a value: among them are the names of other sections.
+fn texts(value: &toml::Value, found: &mut Vec<String>) {
+    match value {
+        toml::Value::String(text) => found.push(text.clone()),
+        toml::Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        toml::Value::Table(table) => table.values().for_each(|item| texts(item, found)),
+        _ => {}
+    }
 }
 
 fn missing<'a>(

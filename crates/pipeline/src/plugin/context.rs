@@ -56,6 +56,14 @@ pub struct Globals {
 }
 
 impl Globals {
+    /// Whether plugins built with one would do the same with the other.
+    pub(crate) fn agrees(&self, other: &Globals) -> bool {
+        self.base_dir == other.base_dir
+            && self.share_dir == other.share_dir
+            && self.max_message_size == other.max_message_size
+            && self.max_message_loops == other.max_message_loops
+    }
+
     pub(crate) fn new(settings: &HekadSettings) -> Globals {
         let hostname = match &settings.hostname {
             Some(name) => name.clone(),

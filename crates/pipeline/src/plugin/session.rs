@@ -24,7 +24,7 @@ use super::splitter::{Content, Splitter};
 use super::stats::Counter;
 
 /// How much is read at once when records are small.
-const READ_BYTES: usize = 128 * 1024;
+const READ_BYTES: usize = 64 * 1024;
 /// Below this share of a buffer, its content is copied out so that a few
 /// small messages do not keep a large buffer alive.
 const COPY_BELOW: usize = 8;

@@ -428,16 +428,22 @@ impl Topology {
             .offer_report(Arc::new(move || observed.report()));
     }
 
-    /// Goes on with another plan: plugins whose settings did not change keep
-    /// running, others are started, stopped or started anew. Filters and
-    /// outputs that are started anew keep their queues.
+    /// Goes on with another plan: plugins keep running if neither their
+    /// section changed nor that of a splitter, decoder or encoder they use;
+    /// others are started, stopped or started anew. Filters and outputs that
+    /// are started anew keep their queues.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if a plugin of the new plan does not start, or if
-    /// `[hekad]` changed, which takes a restart. What runs then is what
-    /// could be started.
+    /// [`StartError`] if `[hekad]` now says other directories or limits,
+    /// which takes a restart: nothing is changed then. Also if a plugin of
+    /// the new plan does not start: what runs then is what could be started.
     pub fn reload(&mut self, plan: Plan) -> Result<ReloadReport, StartError> {
+        if !self.globals.agrees(&plan.globals) {
+            let reason = "directories or limits in [hekad] changed, which takes a restart";
+            return Err(StartError(reason.to_owned()));
+        }
+        self.stop_timeout = plan.hekad.stop_timeout.0;
         let mut report = ReloadReport::default();
         self.parts = plan.parts;
         let outputs = self.reload_outputs(plan.outputs, &mut report);

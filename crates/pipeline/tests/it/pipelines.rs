@@ -221,6 +221,34 @@ fn a_reload_under_load_loses_nothing() {
 }
 
 #[test]
+fn a_reload_notices_changed_parts() {
+    let base = tempfile::tempdir().unwrap();
+    let config = |delimiter: &str, ticker: u32| {
+        format!(
+            "[a]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\ndecoder = 'both'\n\
+             [b]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\nsplitter = 'cut'\n\
+             [c]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\n\
+             [both]\ntype = 'MultiDecoder'\nsubs = ['fields']\n\
+             [fields]\ntype = 'ScribbleDecoder'\n[fields.message_fields]\nType = 't{ticker}'\n\
+             [cut]\ntype = 'TokenSplitter'\ndelimiter = '{delimiter}'\n{}",
+            file_output("out", base.path())
+        )
+    };
+    let mut topology = start(base.path(), &config("|", 1));
+    let mut changed = |delimiter, ticker| {
+        let plan = plan(base.path(), &config(delimiter, ticker));
+        let report = topology.reload(plan).unwrap();
+        report.changed.join(",")
+    };
+    assert_eq!(changed("|", 1), "");
+    assert_eq!(changed(";", 1), "b");
+    assert_eq!(changed(";", 2), "a");
+    let elsewhere = plan(&base.path().join("other"), &config(";", 3));
+    topology.reload(elsewhere).unwrap_err();
+    topology.stop();
+}
+
+#[test]
 fn random_bytes_disturb_nothing_else() {
     let base = tempfile::tempdir().unwrap();
     let mut topology = start(
