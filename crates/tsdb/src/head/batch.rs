@@ -108,15 +108,20 @@ impl<'h> Batch<'h> {
             .lock(reference)
             .ok_or(AppendError::UnknownSeries)?;
         let pending = self.pending(&series, slot);
-        let admission = match pending {
-            None => series.admit_float(time, value),
-            Some(place) => self.admit_after(place, time, &SampleValue::Float(value)),
-        };
-        match self.judge(time, admission)? {
-            Judgement::InOrder => {}
-            Judgement::Repeated => return Ok(()),
-            Judgement::Late => {
-                return self.append_late(&mut series, slot, time, LateValue::Float(value));
+        // Nearly all samples are the first of their series in the batch and
+        // newer than what is there: no more need be asked of them.
+        let plain = pending.is_none() && time > series.newest && time >= self.oldest_accepted;
+        if !plain {
+            let admission = match pending {
+                None => series.admit_float(time, value),
+                Some(place) => self.admit_after(place, time, &SampleValue::Float(value)),
+            };
+            match self.judge(time, admission)? {
+                Judgement::InOrder => {}
+                Judgement::Repeated => return Ok(()),
+                Judgement::Late => {
+                    return self.append_late(&mut series, slot, time, LateValue::Float(value));
+                }
             }
         }
         let section = self.section_for(pending, Kind::Float)?;
