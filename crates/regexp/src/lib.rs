@@ -8,6 +8,7 @@ mod escape;
 mod matcher;
 mod parser;
 mod regex;
+mod search;
 mod template;
 
 pub use captures::Captures;

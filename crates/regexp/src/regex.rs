@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use regex_automata::Input;
 use regex_automata::meta;
-use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Hir, Look};
 
 use crate::analysis;
@@ -17,6 +17,7 @@ use crate::captures::Captures;
 use crate::error::{Error, ErrorKind};
 use crate::matcher::{Fast, Glob};
 use crate::parser::{Flags, Parsed, parse};
+use crate::search::{Search, compile, never};
 
 /// What a pattern may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,7 @@ struct Inner {
 enum Test {
     Always,
     Fast(Fast),
-    Search(meta::Regex),
+    Search(Search),
 }
 
 impl Regex {
@@ -271,7 +272,7 @@ impl Inner {
         } else {
             Vec::new()
         };
-        let test = Test::new(&hir, anchored, set.as_deref(), limits)?;
+        let test = Test::new(&hir, anchored, set.as_deref(), (pattern, limits))?;
         let hir = match anchored {
             true => Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]),
             false => hir,
@@ -284,7 +285,7 @@ impl Inner {
             names,
             set,
             prefix: String::from_utf8(prefix).unwrap_or_default(),
-            matches_empty: test.is_match(b""),
+            matches_empty: test.matches_empty(),
             test,
             full: OnceLock::new(),
         })
@@ -320,7 +321,12 @@ fn on_deep_stack<T: Send>(height: u32, work: impl FnOnce() -> Option<T> + Send) 
 }
 
 impl Test {
-    fn new(hir: &Hir, anchored: bool, set: Option<&[String]>, limits: Limits) -> Option<Self> {
+    fn new(
+        hir: &Hir,
+        anchored: bool,
+        set: Option<&[String]>,
+        (pattern, limits): (&str, Limits),
+    ) -> Option<Self> {
         if let Some(set) = set {
             return Some(Self::Fast(Fast::from_set(set)));
         }
@@ -352,32 +358,23 @@ impl Test {
         if kept.is_empty() {
             return Some(Self::Always);
         }
-        compile(&Hir::concat(kept), Some(limits.program_bytes)).map(Self::Search)
+        Search::new(Hir::concat(kept), pattern, limits.program_bytes).map(Self::Search)
     }
 
     fn is_match(&self, text: &[u8]) -> bool {
         match self {
             Self::Always => true,
             Self::Fast(fast) => fast.is_match(text),
-            Self::Search(regex) => regex.is_match(Input::new(text).anchored(Anchored::No)),
+            Self::Search(search) => search.is_match(text),
         }
     }
-}
 
-fn compile(hir: &Hir, program_bytes: Option<usize>) -> Option<meta::Regex> {
-    let config = meta::Config::new().nfa_size_limit(program_bytes);
-    meta::Builder::new()
-        .configure(config)
-        .build_from_hir(hir)
-        .ok()
-}
-
-/// A searcher that finds nothing: what is left when regex-automata refuses a program that is
-/// larger than its own numbers can address.
-fn never() -> meta::Regex {
-    meta::Regex::builder()
-        .build_many::<&str>(&[])
-        .unwrap_or_else(|_| unreachable!("no pattern always compiles"))
+    fn matches_empty(&self) -> bool {
+        match self {
+            Self::Search(search) => search.matches_empty(),
+            test => test.is_match(b""),
+        }
+    }
 }
 
 /// Index behind the character at `at`, or one behind the end.
