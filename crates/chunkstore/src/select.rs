@@ -66,7 +66,7 @@ struct Piece {
 
 type Streams = BTreeMap<Labels, Vec<Piece>>;
 
-fn wanted(labels: &Labels, matchers: &[Matcher]) -> bool {
+pub(crate) fn wanted(labels: &Labels, matchers: &[Matcher]) -> bool {
     matchers
         .iter()
         .all(|matcher| matcher.matches(labels.get(&matcher.name).unwrap_or("")))

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::error::{PushError, Reason};
 use crate::limits::Limits;
 use crate::rate::TokenBucket;
+use crate::tail::Followers;
 use crate::validate::rfc3339;
 
 /// Refused entries of one stream that a message lists at most.
@@ -45,6 +46,7 @@ pub struct Ingester {
     clock: Arc<dyn Clock>,
     config: IngesterConfig,
     tenants: Mutex<BTreeMap<String, Arc<Mutex<Tenant>>>>,
+    followers: Followers,
 }
 
 /// The active streams of a tenant.
@@ -77,7 +79,23 @@ impl Ingester {
             clock,
             config,
             tenants: Mutex::default(),
+            followers: Followers::default(),
         }
+    }
+
+    /// Where one can follow what is stored.
+    pub const fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
+    /// Active streams by tenant.
+    pub fn active_streams(&self) -> BTreeMap<String, usize> {
+        let tenants = self.tenants.lock().clone();
+        let count = |(name, tenant): (String, Arc<Mutex<Tenant>>)| {
+            let streams = tenant.lock().streams.len();
+            (name, streams)
+        };
+        tenants.into_iter().map(count).collect()
     }
 
     /// The store.
@@ -118,6 +136,9 @@ impl Ingester {
         drop(state);
         if !taken.is_empty() {
             self.store.push(tenant, &taken).map_err(store_error)?;
+            if self.followers.count() > 0 {
+                self.followers.tell(tenant, taken);
+            }
         }
         error.map_or(Ok(()), Err)
     }

@@ -2,6 +2,8 @@
 
 use headwater_yaml::{Duration, Size, settings};
 
+use crate::push::OtlpConfig;
+
 settings! {
     /// What a tenant may do. Rates are per second; sizes in configuration files have units.
     #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +60,51 @@ settings! {
         pub block_ingestion_status_code: u16 = 260,
         /// Labels that every stream must have.
         pub enforced_labels: Vec<String>,
+        /// Dividing busy streams. Streams are not divided yet, whatever stands here.
+        pub shard_streams: ShardStreams,
+        /// What becomes of OTLP's attributes.
+        pub otlp_config: OtlpConfig,
+        /// How long a range a query may have; 0 for no limit.
+        pub max_query_length: Duration = Duration::from_secs(721 * 3600),
+        /// How long a range selector may be; 0 for no limit.
+        pub max_query_range: Duration,
+        /// How far back a query may look; 0 for no limit.
+        pub max_query_lookback: Duration,
+        /// How long a query may take.
+        pub query_timeout: Duration = Duration::from_secs(60),
+        /// Lines of an answer; 0 for no limit.
+        pub max_entries_limit_per_query: usize = 5000,
+        /// Series of an answer, or on the way to it.
+        pub max_query_series: usize = 500,
+        /// Matchers of one query; 0 for no limit.
+        pub max_streams_matchers_per_query: usize = 1000,
+        /// Followers of live lines at once.
+        pub max_concurrent_tail_requests: usize = 10,
+        /// Whether questions for volumes are answered.
+        pub volume_enabled: bool = true,
+        /// Rows of an answer about volumes.
+        pub volume_max_series: usize = 1000,
+        /// Labels that every query must name.
+        pub required_labels: Vec<String>,
+        /// How many equality or regular expression matchers a query must have.
+        pub minimum_labels_number: usize,
+    }
+}
+
+settings! {
+    /// Dividing busy streams.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ShardStreams {
+        /// Whether streams are divided.
+        pub enabled: bool = true,
+        /// Bytes a second of one part.
+        pub desired_rate: Size = Size::from_bytes(1536 << 10),
+        /// Whether divisions are logged.
+        pub logging_enabled: bool,
+        /// Whether old entries are divided by time.
+        pub time_sharding_enabled: bool,
+        /// Entries younger than this are not divided by time.
+        pub time_sharding_ignore_recent: Duration = Duration::from_secs(40 * 60),
     }
 }
 

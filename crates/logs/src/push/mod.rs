@@ -1,0 +1,120 @@
+//! Reading what clients send: Loki's protobuf and JSON, the first JSON of all, and OTLP.
+//!
+//! Each reader takes the whole body and gives streams as a [`Distributor`](crate::Distributor) takes
+//! them. What is wrong is told with Loki's statuses, and with its words where clients see them often.
+
+mod body;
+mod json;
+mod labels;
+mod mapping;
+mod names;
+mod otlp;
+mod proto;
+mod wire;
+
+use headwater_chunkstore::PushStream;
+
+use crate::error::PushError;
+pub use labels::parse_labels;
+pub use mapping::{AttributesConfig, OtlpConfig, ResourceConfig};
+
+/// A body with what its headers say of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// `Content-Type`.
+    pub content_type: Option<&'a str>,
+    /// `Content-Encoding`.
+    pub encoding: Option<&'a str>,
+    /// The bytes as sent.
+    pub body: &'a [u8],
+    /// How many bytes the body may have once it is decompressed.
+    pub max_decompressed: usize,
+}
+
+/// Reads a push in Loki's own formats.
+///
+/// Everything that is not JSON is taken for protobuf in a block of snappy, as Loki does.
+///
+/// # Errors
+/// 400: the body or its headers are wrong; 413: it is too large.
+pub fn decode(sent: Sent<'_>) -> Result<Vec<PushStream>, PushError> {
+    match media_type(sent.content_type)?.as_str() {
+        "application/json" => json::decode(&body::of_json(sent)?),
+        _ => proto::decode(&body::of_protobuf(sent)?),
+    }
+}
+
+/// Reads logs in OTLP; `now` in nanoseconds is the time of records that have none.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_otlp(
+    sent: Sent<'_>,
+    config: &OtlpConfig,
+    now: i64,
+) -> Result<Vec<PushStream>, PushError> {
+    let kind = sent.content_type.unwrap_or("");
+    let media = kind.split(';').next().unwrap_or("").trim();
+    let resources = match media {
+        "application/json" => otlp::from_json(&body::of_otlp(sent)?)?,
+        "application/x-protobuf" => otlp::from_protobuf(&body::of_otlp(sent)?)?,
+        _ => return Err(bad(format!("content type: {kind} is not supported"))),
+    };
+    mapping::streams(resources, config, now)
+}
+
+/// The message as OTLP wants errors: a protobuf `google.rpc.Status` whose field 2 is the text.
+pub fn otlp_status(message: &str) -> Vec<u8> {
+    let mut out = vec![0x12];
+    let mut length = message.len();
+    while length >= 0x80 {
+        out.push((length as u8 & 0x7f) | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(message.as_bytes());
+    out
+}
+
+/// The type without its parameters, in lower case.
+fn media_type(header: Option<&str>) -> Result<String, PushError> {
+    let media = header.unwrap_or("").split(';').next().unwrap_or("").trim();
+    let is_token = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte))
+    };
+    match media.split_once('/') {
+        Some((kind, name)) if is_token(kind) && is_token(name) => Ok(media.to_ascii_lowercase()),
+        _ => Err(bad(
+            "mime: no media type; send Content-Type: application/json or application/x-protobuf",
+        )),
+    }
+}
+
+pub(crate) fn bad(message: impl Into<String>) -> PushError {
+    PushError::new(400, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_are_checked() {
+        assert_eq!(
+            media_type(Some("Application/JSON; charset=utf-8")).unwrap(),
+            "application/json"
+        );
+        for header in [None, Some(""), Some("///"), Some("json")] {
+            assert_eq!(media_type(header).unwrap_err().status, 400, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_protobuf() {
+        assert_eq!(otlp_status("no"), b"\x12\x02no");
+        assert_eq!(otlp_status(&"x".repeat(200))[..3], [0x12, 0xc8, 0x01]);
+    }
+}
