@@ -11,7 +11,7 @@ mod admit;
 pub(crate) mod batch;
 pub(crate) mod chunk_files;
 pub(crate) mod columns;
-mod commit;
+pub(crate) mod commit;
 pub(crate) mod contents;
 pub(crate) mod cursor;
 pub(crate) mod exemplars;

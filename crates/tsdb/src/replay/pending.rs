@@ -3,6 +3,7 @@
 use headwater_model::{FloatHistogram, Histogram, Timestamp};
 
 use crate::head::Head;
+use crate::head::commit::{CHUNK_AHEAD, SLOT_AHEAD};
 
 /// Samples that are collected before they are applied. 24 bytes each, twice
 /// while they are sorted: a bound on what a replay needs beside the head.
@@ -139,8 +140,16 @@ impl PendingSamples {
 
     fn apply_run(&self, head: &Head, run: &[Sample]) -> u64 {
         let range = head.bounds.chunk_range;
-        let mut applied = 0;
+        let (mut applied, mut at) = (0, 0);
+        let slot_at = |at: usize| run.get(at).and_then(|s| head.slots.get(s.slot));
         for samples in run.chunk_by(|a, b| a.slot == b.slot) {
+            at += samples.len();
+            if let Some(later) = slot_at(at + SLOT_AHEAD) {
+                later.prefetch();
+            }
+            if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
+                soon.prefetch_chunk();
+            }
             let Some(cell) = samples.first().and_then(|s| head.slots.get(s.slot)) else {
                 continue;
             };
@@ -159,6 +168,7 @@ impl PendingSamples {
                 };
                 applied += u64::from(new);
             }
+            cell.note_chunk(&series);
         }
         applied
     }
