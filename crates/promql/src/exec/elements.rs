@@ -14,7 +14,7 @@ use crate::syntax::ast::BinaryOp;
 use crate::syntax::position::PosRange;
 
 /// The result of an operator on two numbers; comparisons give 1 or 0.
-pub(super) fn scalar_op(op: BinaryOp, lhs: f64, rhs: f64) -> f64 {
+pub(crate) fn scalar_op(op: BinaryOp, lhs: f64, rhs: f64) -> f64 {
     match float_op(op, lhs, rhs) {
         (_, keep) if op.is_comparison() => f64::from(u8::from(keep)),
         (value, _) => value,

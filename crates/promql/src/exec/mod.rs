@@ -44,6 +44,7 @@ use crate::annotation::Notes;
 use crate::plan::{Node, Plan};
 use block::Block;
 use column::{Column, Key, is_reserved};
+pub(crate) use elements::scalar_op;
 use tally::Tally;
 
 /// Everything that an operator may fail with.

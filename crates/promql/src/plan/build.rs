@@ -7,11 +7,11 @@ use headwater_model::label::METRIC_NAME;
 use headwater_model::{LabelsBuilder, MatchOp, Matcher, TimeRange, Timestamp};
 use headwater_query::{QueryError, StepGrid};
 
-use super::duration;
 use super::invariant::is_invariant;
 use super::order;
 use super::share::Shared;
 use super::{AggregateNode, Counts, Kind, Node, Param, Part, Plan, RangeInput, Root, SelectPlan};
+use super::{duration, fold};
 use crate::functions::FunctionId as F;
 use crate::syntax::ast::{
     Aggregate, At, Binary, Call, Expr, Extension, MatrixSelector, Subquery, ValueType,
@@ -93,6 +93,11 @@ impl Builder {
         })
     }
 
+    /// What an optimiser rule made, if rules are to be applied.
+    fn optimised(&self, kind: Option<Kind>) -> Option<Kind> {
+        kind.filter(|_| self.shared.is_on())
+    }
+
     fn counts(&self, grid: StepGrid) -> Counts {
         let whole = self.times.step == 0 || grid.len() > 1 || self.times.start == self.times.end;
         match (self.subqueries > 0, whole) {
@@ -125,7 +130,11 @@ impl Builder {
         let place = expr.range();
         if grid.len() > 1 && !matches!(expr, Expr::Number(_)) && is_invariant(expr) {
             let inner = self.node(expr, StepGrid::instant(grid.first()))?;
-            return Ok(self.make(Kind::Fixed(inner), grid, place));
+            let kind = match inner.kind {
+                Kind::Number(value) => Kind::Number(value),
+                _ => Kind::Fixed(inner),
+            };
+            return Ok(self.make(kind, grid, place));
         }
         let kind = match expr {
             Expr::Number(number) => Kind::Number(number.value),
@@ -137,7 +146,9 @@ impl Builder {
                 let inner = self.node(&unary.expr, grid)?;
                 match (unary.negative, inner.is_scalar()) {
                     (false, _) => return Ok(inner),
-                    (true, true) => Kind::ScalarNegate(inner),
+                    (true, true) => self
+                        .optimised(fold::negate(&inner))
+                        .unwrap_or(Kind::ScalarNegate(inner)),
                     (true, false) => Kind::Negate(inner),
                 }
             }
@@ -324,7 +335,9 @@ impl Builder {
         let rhs = self.node(&binary.rhs, grid)?;
         let matching = binary.matching.clone().unwrap_or_default();
         Ok(match (lhs.is_scalar(), rhs.is_scalar()) {
-            (true, true) => Kind::ScalarBinary { op, lhs, rhs },
+            (true, true) => self
+                .optimised(fold::binary(op, &lhs, &rhs))
+                .unwrap_or(Kind::ScalarBinary { op, lhs, rhs }),
             (false, true) => Kind::VectorScalar {
                 op,
                 vector: lhs,

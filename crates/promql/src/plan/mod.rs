@@ -7,6 +7,7 @@
 mod build;
 mod duration;
 mod explain;
+mod fold;
 mod invariant;
 mod order;
 mod share;

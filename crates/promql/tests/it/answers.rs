@@ -161,4 +161,12 @@ fn plans_are_text() {
   number 2 [6 steps of 60000 ms]
 "
     );
+    let request = EvalRequest::range("load * (2 * 3 + -1)", 0, 60_000, 60_000);
+    assert_eq!(
+        engine.explain(&request).unwrap(),
+        "vector with scalar * [2 steps of 60000 ms]
+  select values {__name__=\"load\"} from -299999 to 60000 ms
+  number 5 [2 steps of 60000 ms]
+"
+    );
 }

@@ -160,3 +160,40 @@ fn what_is_printed_parses_to_the_same() {
         assert_eq!(printed, again, "{query}");
     }
 }
+
+/// Damages a query: drops, doubles and swaps characters.
+fn damage(numbers: &mut Numbers, query: &str) -> String {
+    let mut chars: Vec<char> = query.chars().collect();
+    for _ in 0..=numbers.below(3) {
+        if chars.is_empty() {
+            break;
+        }
+        let (at, other) = (
+            numbers.below(chars.len() as u64) as usize,
+            numbers.below(chars.len() as u64) as usize,
+        );
+        match numbers.below(4) {
+            0 => drop(chars.remove(at)),
+            1 => chars.insert(at, chars[other]),
+            2 => chars.swap(at, other),
+            _ => chars[at] = ['@', '"', '\\', 'é', '\u{0}', '#', '[', '9'][other % 8],
+        }
+    }
+    chars.into_iter().collect()
+}
+
+#[test]
+fn whatever_is_asked_there_is_an_answer_or_an_error() {
+    each_case(|numbers, data, query| {
+        let query = damage(numbers, query);
+        let engine = engine(data, 1);
+        let request = EvalRequest::range(query.clone(), START, START + STEP, STEP);
+        if let Err(error) = block_on(engine.evaluate(request)) {
+            assert!(!error.to_string().is_empty(), "{query}");
+        }
+    });
+    let deep = format!("{}x{}", "(".repeat(100_000), ")".repeat(100_000));
+    assert!(parse(&deep, ParseOptions::all()).is_err());
+    let long = vec!["x"; 20_000].join(" + ");
+    drop(parse(&long, ParseOptions::all()));
+}
