@@ -35,11 +35,12 @@ impl<'a> Sink<'a> {
     /// then goes: one that a stream label or metadata has is renamed, and the
     /// first of several of one name wins.
     pub(crate) fn wants(&mut self, name: &str) -> bool {
-        self.name.clear();
-        self.name.push_str(name);
-        if name.is_empty() {
+        // Whoever wants the renamed label wants the plain name too.
+        if name.is_empty() || !self.wanted.has(name) {
             return false;
         }
+        self.name.clear();
+        self.name.push_str(name);
         if self.record.is_taken(name) {
             self.name.push_str(EXTRACTED);
         }
