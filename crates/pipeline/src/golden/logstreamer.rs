@@ -21,8 +21,8 @@ use crate::topology::Topology;
 use super::json::{self, cases, text};
 use super::{Report, same};
 
-/// How long records may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the next record may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 type Records = BTreeMap<String, Vec<String>>;
 
@@ -64,7 +64,7 @@ impl Workbench {
         )
     }
 
-    /// Runs until `wanted` records came in, or the time is up, and returns
+    /// Runs until `wanted` records came in, or no more come, and returns
     /// what came out.
     fn run(&self, recorded: &str, wanted: usize) -> Result<Records, String> {
         let out = self.dir.path().join("out");
@@ -73,9 +73,15 @@ impl Workbench {
             Config::from_text("golden", &self.config(recorded)).map_err(|e| e.to_string())?;
         let plan = Plan::new(&config, &crate::plugins::registry()).map_err(|e| e.to_string())?;
         let mut topology = Topology::start(plan).map_err(|error| error.to_string())?;
-        let started = Instant::now();
-        while topology.report().routed < wanted as u64 && started.elapsed() < PATIENCE {
+        let mut routed = 0;
+        let mut since = Instant::now();
+        while routed < wanted as u64 && since.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(10));
+            let now = topology.report().routed;
+            if now > routed {
+                routed = now;
+                since = Instant::now();
+            }
         }
         // Anything too much would come now.
         std::thread::sleep(Duration::from_millis(50));

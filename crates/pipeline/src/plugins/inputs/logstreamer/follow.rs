@@ -215,8 +215,8 @@ impl<'a> Follower<'a> {
             return Ok(());
         }
         self.session.pause().map_err(|error| error.to_string())?;
-        if self.successor().is_some() {
-            if self.looked_enough() {
+        if let Some(next) = self.successor() {
+            if next + 1 < self.files.len() || self.looked_enough() {
                 // The last line of a file that is done is a line, with or
                 // without its end.
                 self.session
@@ -235,8 +235,8 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// Whether the file is done for. One that lies before others when it is
-    /// opened is; one that was renamed under way is looked at again.
+    /// Whether the file before the newest is done for. One that was written
+    /// to a moment ago is looked at again.
     fn looked_enough(&mut self) -> bool {
         let Some(open) = &mut self.current else {
             return true;
