@@ -19,6 +19,8 @@ pub(crate) enum LineError {
     SampleExtraction,
     LabelFilter,
     TemplateFormat,
+    /// The line has more labels than are kept.
+    TooManyLabels,
 }
 
 impl LineError {
@@ -29,6 +31,7 @@ impl LineError {
             Self::SampleExtraction => "SampleExtractionErr",
             Self::LabelFilter => "LabelFilterErr",
             Self::TemplateFormat => "TemplateFormatErr",
+            Self::TooManyLabels => "LabelLimitErr",
         }
     }
 }
@@ -44,8 +47,14 @@ pub(crate) enum Category {
 /// A stretch of [`Record::text`].
 type Span = (u32, u32);
 
+/// Labels that one line may add to those of its stream. A line that is meant
+/// to hurt may hold any number of keys.
+const MAX_ADDED: usize = 8192;
+
 #[derive(Debug, Clone, Copy)]
 struct Added {
+    /// Compared before the name.
+    hash: u32,
     name: Span,
     value: Span,
     category: Category,
@@ -125,7 +134,14 @@ impl Record {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.added.iter().position(|a| self.slice(a.name) == name)
+        let hash = hash_of(name);
+        let is = |a: &Added| a.hash == hash && self.slice(a.name) == name;
+        self.added.iter().position(is)
+    }
+
+    fn has(&self, name: &str, category: Category) -> bool {
+        let found = self.position(name);
+        found.is_some_and(|at| self.added[at].category == category)
     }
 
     /// Whether the stream itself has the label, removed or not.
@@ -135,14 +151,12 @@ impl Record {
 
     /// Whether a parsed label of this name must be renamed.
     pub(crate) fn is_taken(&self, name: &str) -> bool {
-        let metadata = |a: &Added| a.category == Category::Metadata && self.slice(a.name) == name;
-        self.base_has(name) || self.added.iter().any(metadata)
+        self.base_has(name) || self.has(name, Category::Metadata)
     }
 
     /// Whether a parser has set the label already.
     pub(crate) fn has_parsed(&self, name: &str) -> bool {
-        let parsed = |a: &Added| a.category == Category::Parsed && self.slice(a.name) == name;
-        self.added.iter().any(parsed)
+        self.has(name, Category::Parsed)
     }
 
     /// The value and category of a label, special ones excepted.
@@ -184,9 +198,15 @@ impl Record {
                 self.added[at].category = category;
             }
             Some(_) => {}
+            None if self.added.len() >= MAX_ADDED => {
+                let details = format!("the line has more than {MAX_ADDED} labels");
+                self.fail(LineError::TooManyLabels, Some(details));
+            }
             None => {
+                let hash = hash_of(name);
                 let name = self.store(name);
                 self.added.push(Added {
+                    hash,
                     name,
                     value,
                     category,
@@ -260,6 +280,12 @@ impl Record {
     }
 }
 
+/// FNV-1a.
+fn hash_of(name: &str) -> u32 {
+    let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    name.bytes().fold(0x811c_9dc5, mix)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +297,23 @@ mod tests {
             .map(|(n, v, _)| format!("{n}={v}"))
             .collect();
         parts.join(" ")
+    }
+
+    #[test]
+    fn labels_of_a_line_have_a_bound() {
+        let mut record = Record::default();
+        record.start_stream(&Labels::empty());
+        record.start_line(1, &Labels::empty());
+        for n in 0..MAX_ADDED + 10 {
+            record.set(Category::Parsed, &format!("l{n}"), "v");
+        }
+        assert_eq!(record.value(ERROR), "LabelLimitErr");
+        assert_eq!(
+            record.value(ERROR_DETAILS),
+            "the line has more than 8192 labels"
+        );
+        assert_eq!(record.get("l8191"), Some("v"));
+        assert_eq!(record.get("l8192"), None);
     }
 
     #[test]
