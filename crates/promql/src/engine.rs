@@ -21,6 +21,8 @@ pub struct Engine {
     options: EngineOptions,
     pool: Arc<CpuPool>,
     gate: Arc<Gate>,
+    /// What all queries hold.
+    total: Budget,
 }
 
 impl std::fmt::Debug for Engine {
@@ -58,9 +60,11 @@ impl Engine {
             0 => threads,
             some => some,
         };
+        let total = Budget::new(Limits::NONE.with_bytes(options.max_total_bytes));
         Ok(Self {
             store,
             options,
+            total,
             pool: CpuPool::new(threads)?,
             gate: Gate::new(at_once),
         })
@@ -149,7 +153,7 @@ impl Engine {
         let limits = Limits::NONE
             .with_samples(self.options.max_samples)
             .with_bytes(self.options.max_bytes);
-        let budget = Budget::new(limits);
+        let budget = Budget::within(&self.total, limits);
         let grid = StepGrid::new(request.start, request.end, request.step)?;
         let settings = Settings {
             lookback: request

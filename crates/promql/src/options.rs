@@ -14,6 +14,8 @@ pub struct EngineOptions {
     pub max_samples: u64,
     /// Bytes that a query may hold at once; 0 for no limit.
     pub max_bytes: u64,
+    /// Bytes that all queries may hold at once; 0 for no limit.
+    pub max_total_bytes: u64,
     /// How long a query may take, waiting included.
     pub timeout: Duration,
     /// Step of subqueries that name none, in milliseconds; Prometheus takes its global evaluation interval.
@@ -40,6 +42,7 @@ impl Default for EngineOptions {
             lookback: 300_000,
             max_samples: 50_000_000,
             max_bytes: 0,
+            max_total_bytes: 0,
             timeout: Duration::from_secs(120),
             default_subquery_step: 60_000,
             parse: ParseOptions::stable(),

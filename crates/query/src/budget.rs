@@ -49,11 +49,23 @@ struct State {
     bytes: AtomicU64,
     peak_bytes: AtomicU64,
     seen: AtomicU64,
+    /// The budget that all queries share.
+    shared: Option<Budget>,
 }
 
 impl Budget {
     /// A budget of which nothing is used.
     pub fn new(limits: Limits) -> Self {
+        Self::with_shared(limits, None)
+    }
+
+    /// A budget of one query of many: what it holds in bytes counts in `shared` too, whose limit
+    /// holds for all of them together.
+    pub fn within(shared: &Self, limits: Limits) -> Self {
+        Self::with_shared(limits, Some(shared.clone()))
+    }
+
+    fn with_shared(limits: Limits, shared: Option<Self>) -> Self {
         let zero = || AtomicU64::new(0);
         let (samples, peak_samples, bytes, peak_bytes, seen) =
             (zero(), zero(), zero(), zero(), zero());
@@ -64,6 +76,7 @@ impl Budget {
             bytes,
             peak_bytes,
             seen,
+            shared,
         }))
     }
 
@@ -76,6 +89,7 @@ impl Budget {
             budget: self.clone(),
             samples: 0,
             bytes: 0,
+            shared_bytes: 0,
         };
         hold.grow(samples, bytes, operator)?;
         Ok(hold)
@@ -96,6 +110,11 @@ impl Budget {
         self.0.peak_samples.load(Ordering::Relaxed)
     }
 
+    /// The bytes that are held now.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
     /// The most bytes that were held at once.
     pub fn peak_bytes(&self) -> u64 {
         self.0.peak_bytes.load(Ordering::Relaxed)
@@ -108,6 +127,8 @@ pub struct Hold {
     budget: Budget,
     samples: u64,
     bytes: u64,
+    /// What of it counts in the shared budget.
+    shared_bytes: u64,
 }
 
 impl Hold {
@@ -138,6 +159,19 @@ impl Hold {
             );
             return Err(QueryError::new(QueryErrorKind::Limit, message));
         }
+        let Some(shared) = &state.shared else {
+            return Ok(());
+        };
+        let held = shared.0.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.shared_bytes += bytes;
+        shared.0.peak_bytes.fetch_max(held, Ordering::Relaxed);
+        if shared.0.limits.bytes > 0 && held > shared.0.limits.bytes {
+            let limit = shared.0.limits.bytes;
+            let message = format!(
+                "{operator} would hold {held_bytes} bytes, {held} together with other queries, over the limit of {limit} bytes for all queries"
+            );
+            return Err(QueryError::new(QueryErrorKind::Limit, message));
+        }
         Ok(())
     }
 
@@ -154,7 +188,13 @@ impl Hold {
         let state = &self.budget.0;
         state.samples.fetch_sub(self.samples, Ordering::Relaxed);
         state.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        (self.samples, self.bytes) = (0, 0);
+        if let Some(shared) = &state.shared {
+            shared
+                .0
+                .bytes
+                .fetch_sub(self.shared_bytes, Ordering::Relaxed);
+        }
+        (self.samples, self.bytes, self.shared_bytes) = (0, 0, 0);
     }
 }
 
@@ -179,6 +219,26 @@ mod tests {
         drop(hold);
         budget.hold(10, 0, "test").unwrap();
         assert_eq!(budget.peak_samples(), 16);
+    }
+
+    #[test]
+    fn queries_share_a_limit() {
+        let all = Budget::new(Limits::NONE.with_bytes(100));
+        let (one, other) = (
+            Budget::within(&all, Limits::NONE),
+            Budget::within(&all, Limits::NONE.with_bytes(90)),
+        );
+        let hold = one.hold(0, 60, "sum").unwrap();
+        let error = other.hold(0, 50, "a vector").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "a vector would hold 50 bytes, 110 together with other queries, over the limit of 100 bytes for all queries"
+        );
+        assert_eq!((all.bytes(), other.bytes()), (60, 0));
+        drop(hold);
+        other.hold(0, 50, "a vector").unwrap();
+        other.hold(0, 95, "a vector").unwrap_err();
+        assert_eq!(all.bytes(), 0);
     }
 
     #[test]

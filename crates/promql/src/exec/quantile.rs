@@ -46,7 +46,7 @@ impl Exec {
                         .filter(|v| is_present(*v)),
                 );
                 if !values.is_empty() {
-                    column.floats[step] = quantile(*q, &mut values);
+                    column.floats[step] = quantile(*q, &values);
                 }
             }
             let drop_name = members.iter().any(|at| input.rows[*at].key.drop_name);
