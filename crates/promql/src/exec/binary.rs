@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwater_model::{Labels, LabelsBuilder};
+use headwater_query::is_absent;
 
 use super::block::{Block, Row};
 use super::column::{Cell, Column, Key, is_reserved};
-use super::elements::{Element, Elements};
+use super::elements::{Element, Elements, float_op};
 use super::{Exec, Result, execution, same_labelset};
 use crate::plan::{Kind, Node};
 use crate::syntax::ast::{BinaryOp, Cardinality, Matching};
@@ -264,6 +265,10 @@ impl Join<'_> {
     fn join(&self, many: &Column, one: &Column) -> Joined {
         let mut column = Column::absent(self.steps);
         let mut met = vec![false; self.steps];
+        if many.hists.is_empty() && one.hists.is_empty() && !self.elements.trims() {
+            self.join_floats(many, one, &mut column.floats, &mut met);
+            return Joined { column, met };
+        }
         for (step, met) in met.iter_mut().enumerate() {
             let (many, one) = (many.at(step), one.at(step));
             let (lhs, rhs) = if self.swapped {
@@ -286,6 +291,28 @@ impl Join<'_> {
             *met = true;
         }
         Joined { column, met }
+    }
+
+    /// The loop for columns without histograms, which is nearly all of them.
+    fn join_floats(&self, many: &Column, one: &Column, into: &mut [f64], met: &mut [bool]) {
+        let pairs = many.floats.iter().zip(&one.floats);
+        for ((into, met), (many, one)) in into.iter_mut().zip(met).zip(pairs) {
+            if is_absent(*many) || is_absent(*one) {
+                continue;
+            }
+            let (lhs, rhs) = if self.swapped {
+                (*one, *many)
+            } else {
+                (*many, *one)
+            };
+            let (value, keep) = float_op(self.elements.op, lhs, rhs);
+            *met = true;
+            if self.return_bool {
+                *into = f64::from(u8::from(keep));
+            } else if keep {
+                *into = value;
+            }
+        }
     }
 
     fn emit(&mut self, group: usize, many: &Key, one: &Labels, joined: Joined) -> Result<()> {

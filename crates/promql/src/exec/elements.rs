@@ -70,14 +70,15 @@ pub(super) struct Elements<'a> {
 }
 
 impl Elements<'_> {
+    /// Whether the operator cuts histograms, which has no meaning for floats.
+    pub(super) const fn trims(&self) -> bool {
+        matches!(self.op, BinaryOp::TrimLower | BinaryOp::TrimUpper)
+    }
+
     pub(super) fn apply(&self, lhs: Cell<'_>, rhs: Cell<'_>) -> Element {
         match (lhs, rhs) {
             (Cell::None, _) | (_, Cell::None) => Element::Nothing,
-            (Cell::Float(_), Cell::Float(_))
-                if matches!(self.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) =>
-            {
-                self.incompatible("float", "float")
-            }
+            (Cell::Float(_), Cell::Float(_)) if self.trims() => self.incompatible("float", "float"),
             (Cell::Float(lhs), Cell::Float(rhs)) => {
                 let (value, keep) = float_op(self.op, lhs, rhs);
                 Element::Float { value, keep }
@@ -230,8 +231,7 @@ struct WithScalar<'a> {
 
 impl WithScalar<'_> {
     fn apply(&self, column: &mut Column, scalar: &[f64]) {
-        let trims = matches!(self.elements.op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
-        if column.hists.is_empty() && !trims {
+        if column.hists.is_empty() && !self.elements.trims() {
             return self.floats(column, scalar);
         }
         let input = std::mem::replace(column, Column::absent(column.floats.len()));
