@@ -5,22 +5,11 @@ use std::fmt::Write;
 /// Appends `value` as Prometheus's JSON and text formats print it: shortest digits that
 /// read back the same, an exponent below 1e-6 and from 1e21 on, `NaN`, `+Inf`, `-Inf`.
 pub fn push_float(out: &mut String, value: f64) {
-    push_shortest(out, value, 1e-6);
-}
-
-/// Appends `value` as Go's `%g` with shortest digits prints it: an exponent below 1e-4 and from 1e21 on.
-/// This is how Prometheus prints numbers in expressions and labels such as `le`.
-pub fn push_float_g(out: &mut String, value: f64) {
-    push_shortest(out, value, 1e-4);
-}
-
-/// Without an exponent from `plain_from` up to 1e21.
-fn push_shortest(out: &mut String, value: f64, plain_from: f64) {
     if push_special(out, value) {
         return;
     }
     let magnitude = value.abs();
-    if magnitude != 0.0 && !(plain_from..1e21).contains(&magnitude) {
+    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         return push_exponent(out, value);
     }
     // Several times faster than the standard library; prints an exponent where Go does not, though.
@@ -59,13 +48,6 @@ fn push_exponent(out: &mut String, value: f64) {
 pub fn format_float(value: f64) -> String {
     let mut out = String::new();
     push_float(&mut out, value);
-    out
-}
-
-/// [`push_float_g`] into a new string.
-pub fn format_float_g(value: f64) -> String {
-    let mut out = String::new();
-    push_float_g(&mut out, value);
     out
 }
 
@@ -126,25 +108,24 @@ mod tests {
 
     #[test]
     fn prints_like_go() {
-        for (value, json, general) in [
-            (0.0, "0", "0"),
-            (-0.0, "-0", "-0"),
-            (1.5, "1.5", "1.5"),
-            (1e-5, "0.00001", "1e-05"),
-            (1e-7, "1e-07", "1e-07"),
-            (1e20, "100000000000000000000", "100000000000000000000"),
-            (1.5e16, "15000000000000000", "15000000000000000"),
-            (123456.0, "123456", "123456"),
-            (0.0625, "0.0625", "0.0625"),
-            (2e-6, "0.000002", "2e-06"),
-            (5e-5, "0.00005", "5e-05"),
-            (1.25e21, "1.25e+21", "1.25e+21"),
-            (-2.5e-300, "-2.5e-300", "-2.5e-300"),
-            (f64::NAN, "NaN", "NaN"),
-            (f64::NEG_INFINITY, "-Inf", "-Inf"),
+        for (value, json) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.5, "1.5"),
+            (1e-5, "0.00001"),
+            (1e-7, "1e-07"),
+            (1e20, "100000000000000000000"),
+            (1.5e16, "15000000000000000"),
+            (123456.0, "123456"),
+            (0.0625, "0.0625"),
+            (2e-6, "0.000002"),
+            (5e-5, "0.00005"),
+            (1.25e21, "1.25e+21"),
+            (-2.5e-300, "-2.5e-300"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Inf"),
         ] {
             assert_eq!(format_float(value), json);
-            assert_eq!(format_float_g(value), general);
         }
     }
 

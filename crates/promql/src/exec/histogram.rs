@@ -219,7 +219,7 @@ fn with_label(key: &Key, label: &str, value: &str) -> Key {
 
 /// As OpenMetrics writes floats in labels: whole numbers have a point.
 fn quantile_text(value: f64) -> String {
-    let text = headwater_model::number::format_float_g(value);
+    let text = headwater_model::number::format_float_go(value);
     if value.is_finite() && !text.contains(['.', 'e']) {
         text + ".0"
     } else {
