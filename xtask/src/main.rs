@@ -11,7 +11,7 @@ usage: cargo xtask COMMAND
 
   tidy                        the layers of ARCHITECTURE.md against the real dependencies, and every manifest
   corpus promql|logql DIR     scripts in the test languages of Prometheus and Loki
-  golden promql|heka DIR      cases recorded from the originals
+  golden promql|loki|heka DIR cases recorded from the originals
 ";
 
 /// Recorded cases are run by a program of its own, so that the other chores do not wait for the

@@ -1,17 +1,19 @@
 //! How much a tenant has: streams, entries and bytes, from footers and heads alone.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_model::{Labels, Matcher};
 use headwater_storage::logs::NanoRange;
+use headwater_storage::{Error, ErrorKind, Result};
 
 use crate::head::HeadBlock;
-use crate::part::{BlockInfo, Run};
+use crate::part::{BlockInfo, Column, Part, Rows, Run};
 use crate::select::wanted;
 use crate::store::ChunkStore;
 
-/// What one stream has in a range of time. Heads are counted exactly; what lies in parts is counted
-/// by whole runs, and by the share of the range where a run lies only partly in it.
+/// What one stream has in a range of time. Heads are counted exactly. What lies in parts is counted by
+/// whole runs, and by the share of the range where a run lies only partly in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Extent {
     /// The stream.
@@ -26,66 +28,184 @@ pub struct Extent {
 
 impl ChunkStore {
     /// What the streams of a tenant that fulfil all matchers have in a range, sorted by labels.
-    /// Streams without an entry there are left out.
-    pub fn extents(&self, tenant: &str, matchers: &[Matcher], range: NanoRange) -> Vec<Extent> {
+    /// Streams without an entry there are left out. Blocks that several streams share are decoded.
+    ///
+    /// # Errors
+    /// A block is damaged.
+    pub fn extents(
+        &self,
+        tenant: &str,
+        matchers: &[Matcher],
+        range: NanoRange,
+    ) -> Result<Vec<Extent>> {
+        let mut found = BTreeMap::<Labels, Extent>::new();
+        self.walk(tenant, matchers, range, &mut |labels, place| {
+            let Some((entries, bytes)) = place.size(range)? else {
+                return Ok(());
+            };
+            let extent = found.entry(labels.clone()).or_insert_with(|| Extent {
+                labels: labels.clone(),
+                blocks: 0,
+                entries: 0.0,
+                bytes: 0.0,
+            });
+            extent.blocks += 1;
+            extent.entries += entries;
+            extent.bytes += bytes;
+            Ok(())
+        })?;
+        Ok(found.into_values().collect())
+    }
+
+    /// The streams of a tenant that fulfil all matchers and have something in a range, as far as
+    /// footers tell; sorted.
+    pub fn streams_in(
+        &self,
+        tenant: &str,
+        matchers: &[Matcher],
+        range: NanoRange,
+    ) -> BTreeSet<Labels> {
+        let mut found = BTreeSet::new();
+        let walked = self.walk(tenant, matchers, range, &mut |labels, place| {
+            if !found.contains(labels) && place.is_in(range) {
+                found.insert(labels.clone());
+            }
+            Ok(())
+        });
+        debug_assert!(walked.is_ok(), "nothing is read");
+        found
+    }
+
+    /// Visits every run and every head block of the streams wanted.
+    fn walk(
+        &self,
+        tenant: &str,
+        matchers: &[Matcher],
+        range: NanoRange,
+        visit: &mut dyn FnMut(&Labels, Place<'_>) -> Result<()>,
+    ) -> Result<()> {
         let Some(tenant) = self.find(tenant) else {
-            return Vec::new();
+            return Ok(());
         };
-        let mut found = Found::default();
-        let state = tenant.state.read();
-        for part in &state.parts {
+        let (parts, heads) = {
+            let state = tenant.state.read();
+            let heads = state.closed.iter().map(|head| &**head).chain([&state.head]);
+            let heads: Vec<_> = heads
+                .flat_map(|head| head.snapshot(|labels| wanted(labels, matchers)))
+                .collect();
+            (state.parts.clone(), heads)
+        };
+        for part in &parts {
             let chosen: Vec<bool> = part
                 .streams()
                 .iter()
                 .map(|labels| wanted(labels, matchers))
                 .collect();
             for block in part.blocks() {
-                let runs = block.runs.iter().filter(|run| chosen[run.stream as usize]);
-                for run in runs.filter(|run| run.overlaps(range)) {
-                    let (entries, bytes) = share(block, run, range);
-                    found.add(&part.streams()[run.stream as usize], entries, bytes);
-                }
+                walk_block(part, block, &chosen, range, visit)?;
             }
         }
-        for head in state.closed.iter().map(|head| &**head).chain([&state.head]) {
-            for (labels, blocks) in head.snapshot(|labels| wanted(labels, matchers)) {
-                for (entries, bytes) in blocks.iter().filter_map(|block| count(block, range)) {
-                    found.add(&labels, entries, bytes);
-                }
+        for (labels, blocks) in &heads {
+            for block in blocks {
+                visit(labels, Place::Head(block))?;
             }
         }
-        found.0.into_values().collect()
+        Ok(())
     }
 }
 
-#[derive(Default)]
-struct Found(BTreeMap<Labels, Extent>);
+fn walk_block(
+    part: &Part,
+    block: &BlockInfo,
+    chosen: &[bool],
+    range: NanoRange,
+    visit: &mut dyn FnMut(&Labels, Place<'_>) -> Result<()>,
+) -> Result<()> {
+    let (mut first_row, rows) = (0, OnceCell::new());
+    for run in &block.runs {
+        if chosen[run.stream as usize] && run.overlaps(range) {
+            let place = Place::Part {
+                part,
+                block,
+                run,
+                first_row,
+                rows: &rows,
+            };
+            visit(&part.streams()[run.stream as usize], place)?;
+        }
+        first_row += run.rows as usize;
+    }
+    Ok(())
+}
 
-impl Found {
-    fn add(&mut self, labels: &Labels, entries: f64, bytes: f64) {
-        let extent = self.0.entry(labels.clone()).or_insert_with(|| Extent {
-            labels: labels.clone(),
-            blocks: 0,
-            entries: 0.0,
-            bytes: 0.0,
-        });
-        extent.blocks += 1;
-        extent.entries += entries;
-        extent.bytes += bytes;
+/// Where entries of a stream lie.
+enum Place<'a> {
+    Head(&'a HeadBlock),
+    Part {
+        part: &'a Part,
+        block: &'a BlockInfo,
+        run: &'a Run,
+        first_row: usize,
+        /// The block's lines, once somebody has asked for them.
+        rows: &'a OnceCell<Rows>,
+    },
+}
+
+impl Place<'_> {
+    fn is_in(&self, range: NanoRange) -> bool {
+        match self {
+            Self::Head(block) => block.times.iter().any(|time| range.contains(*time)),
+            Self::Part { run, .. } => run.overlaps(range),
+        }
+    }
+
+    /// Entries and bytes in the range; `None` if there are none.
+    fn size(&self, range: NanoRange) -> Result<Option<(f64, f64)>> {
+        match self {
+            Self::Head(block) => Ok(count(block, range)),
+            Self::Part {
+                part,
+                block,
+                run,
+                first_row,
+                rows,
+            } => {
+                let bytes = match block.runs.len() {
+                    1 => f64::from(block.line_bytes),
+                    _ => {
+                        let end = first_row + run.rows as usize;
+                        let rows = decoded(part, block, rows)?;
+                        (*first_row..end)
+                            .map(|row| rows.line(row).len())
+                            .sum::<usize>() as f64
+                    }
+                };
+                let share = share(run, range);
+                Ok(Some((f64::from(run.rows) * share, bytes * share)))
+            }
+        }
     }
 }
 
-/// Entries and bytes of a run that lie in the range, were they spread evenly.
-fn share(block: &BlockInfo, run: &Run, range: NanoRange) -> (f64, f64) {
+fn decoded<'a>(part: &Part, block: &BlockInfo, rows: &'a OnceCell<Rows>) -> Result<&'a Rows> {
+    if let Some(rows) = rows.get() {
+        return Ok(rows);
+    }
+    let mut lines = Rows::default();
+    part.read(block, &[Column::Lines], &mut lines)
+        .map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()).because(error))?;
+    Ok(rows.get_or_init(|| lines))
+}
+
+/// Which share of a run lies in the range, were its entries spread evenly.
+fn share(run: &Run, range: NanoRange) -> f64 {
     let last = run.last_time.saturating_add(1);
     let whole = last.saturating_sub(run.first_time).max(1) as f64;
     let inside = last
         .min(range.end)
         .saturating_sub(run.first_time.max(range.start))
         .max(0) as f64;
-    let entries = f64::from(run.rows) * (inside / whole).min(1.0);
-    let per_entry = f64::from(block.line_bytes) / f64::from(block.rows.max(1));
-    (entries, entries * per_entry)
+    (inside / whole).min(1.0)
 }
 
 fn count(block: &HeadBlock, range: NanoRange) -> Option<(f64, f64)> {
@@ -120,14 +240,32 @@ mod tests {
             labels: labels.clone(),
             entries: entries.collect(),
         };
-        store.push("t", &[stream]).unwrap();
+        let other = PushStream {
+            labels: Labels::from_pairs([("app", "b")]),
+            entries: vec![PushEntry {
+                time: 1,
+                line: vec![b'x'; 1000],
+                metadata: Labels::empty(),
+            }],
+        };
+        store.push("t", &[stream, other]).unwrap();
         let matcher = [Matcher::equal("app", "a")];
-        let half = || store.extents("t", &matcher, NanoRange::new(0, 5));
+        let half = || store.extents("t", &matcher, NanoRange::new(0, 5)).unwrap();
         let head = half();
         assert_eq!((head[0].entries, head[0].bytes), (5.0, 25.0));
         store.flush().unwrap();
         assert_eq!(half(), head);
-        assert_eq!(store.extents("t", &matcher, NanoRange::new(20, 30)), []);
-        assert_eq!(store.extents("u", &[], NanoRange::ALL), []);
+        assert_eq!(
+            store
+                .extents("t", &matcher, NanoRange::new(20, 30))
+                .unwrap(),
+            []
+        );
+        assert_eq!(store.extents("u", &[], NanoRange::ALL).unwrap(), []);
+        let streams = |range| store.streams_in("t", &matcher, range).len();
+        assert_eq!(
+            (streams(NanoRange::ALL), streams(NanoRange::new(20, 30))),
+            (1, 0)
+        );
     }
 }

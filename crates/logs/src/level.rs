@@ -108,10 +108,10 @@ fn logfmt_value<'a>(line: &'a [u8], field: &str) -> Option<&'a [u8]> {
     Some(&rest[..rest.iter().position(end).unwrap_or(rest.len())])
 }
 
-/// The first word of the line that names a level; what counts most wins where several stand.
+/// The first word of the line that names a level. Underlines belong to words: `trace_id` names none.
 fn of_words(line: &[u8]) -> Option<&'static str> {
     let mut words = line
-        .split(|byte| !byte.is_ascii_alphanumeric())
+        .split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
         .filter(|word| (3..=13).contains(&word.len()));
     words.find_map(level_of_word)
 }
@@ -141,6 +141,7 @@ mod tests {
             ("2026 [WARN] disk", "warn"),
             ("nothing here", "unknown"),
             ("informed decisions", "unknown"),
+            ("trace_id=5 __error__", "unknown"),
             ("Error: broken", "error"),
             ("", "unknown"),
         ] {

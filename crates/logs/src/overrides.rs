@@ -95,9 +95,18 @@ fn set(
     value: &serde_json::Value,
 ) -> Result<bool, serde_json::Error> {
     use serde::de::value::MapDeserializer;
-    let mut map = MapDeserializer::new(std::iter::once((key, value)));
-    let _: Option<String> = map.next_key()?;
-    limits.set(key, &mut map)
+    let mut read = |value: &serde_json::Value| {
+        let mut map = MapDeserializer::new(std::iter::once((key, value)));
+        let _: Option<String> = map.next_key()?;
+        limits.set(key, &mut map)
+    };
+    match value {
+        // Sizes and durations may be bare numbers, but are read as texts.
+        serde_json::Value::Number(number) => {
+            read(value).or_else(|_| read(&serde_json::Value::String(number.to_string())))
+        }
+        value => read(value),
+    }
 }
 
 impl<'de> Deserialize<'de> for Tenants {
@@ -159,7 +168,7 @@ mod tests {
         let base: Limits = headwater_yaml::from_str("ingestion_rate_mb: 7\n").unwrap();
         let overrides = Overrides::new(base);
         overrides
-            .load("overrides:\n  a:\n    max_line_size: 1KB\n  b:\n")
+            .load("overrides:\n  a:\n    max_line_size: 1024\n    max_global_streams_per_user: 7\n  b:\n")
             .unwrap();
         let a = overrides.of("a");
         assert_eq!((a.max_line_size.bytes(), a.ingestion_rate_mb), (1024, 7.0));

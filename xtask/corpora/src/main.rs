@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask corpus promql|logql DIR
-       cargo xtask golden promql|heka DIR
+       cargo xtask golden promql|loki|heka DIR
 ";
 
 /// What is printed, and whether every case passed.
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         ["corpus", "promql", folder] => promql(folder),
         ["corpus", "logql", folder] => logql(folder),
         ["golden", "promql", folder] => promql_golden(folder),
+        ["golden", "loki", folder] => loki(folder),
         ["golden", "heka", folder] => heka(folder),
         _ => {
             eprint!("{USAGE}");
@@ -63,6 +64,11 @@ fn logql(folder: &str) -> Outcome {
         String::from_utf8(text)?.trim_end().to_owned(),
         summary.failed == 0,
     ))
+}
+
+fn loki(folder: &str) -> Outcome {
+    let report = headwater_api_loki::golden::run(Path::new(folder))?;
+    told(&report, report.failed())
 }
 
 fn heka(folder: &str) -> Outcome {

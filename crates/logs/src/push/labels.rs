@@ -274,7 +274,7 @@ impl Parser<'_> {
             b't' => b'\t',
             b'v' => 11,
             b'\\' | b'\'' | b'"' => byte,
-            b'x' => return self.code(start, 2, 16, |code, out| push_byte(code, out), out),
+            b'x' => return self.code(start, 2, 16, push_byte, out),
             b'u' => return self.code(start, 4, 16, push_char, out),
             b'U' => return self.code(start, 8, 16, push_char, out),
             b'0'..=b'7' => {

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod form;
+#[cfg(feature = "golden")]
+pub mod golden;
+mod json;
+mod metrics;
+mod observe;
+mod parts;
+mod router;
+mod routes;
+mod selector;
+mod state;
+mod time;
+
+pub use error::ApiError;
+pub use form::MAX_FORM_BYTES;
+pub use parts::{Parts, ServiceState, Settings, Status};
+pub use router::router;

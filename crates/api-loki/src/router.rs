@@ -1,0 +1,74 @@
+//! The routes, put together.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post};
+
+use crate::metrics::Modules;
+use crate::observe::{Observer, observe};
+use crate::parts::Parts;
+use crate::routes::{detected, format, index, labels, operators, push, query, ring, tail};
+use crate::state::Api;
+
+/// All routes of a server that has every module.
+pub fn router(parts: Parts) -> Router {
+    let observer = Observer::new(&parts.registry);
+    parts.registry.register(Modules {
+        distributor: parts.distributor.clone(),
+        ingester: parts.ingester.clone(),
+    });
+    let api = Api::new(parts);
+    Router::new()
+        .nest("/loki/api/v1", current())
+        .nest("/api/prom", first())
+        .route("/otlp/v1/logs", post(push::otlp))
+        .merge(operator_routes())
+        .layer(from_fn_with_state(observer, observe))
+        .fallback(query::missing)
+        .with_state(api)
+}
+
+fn current() -> Router<Api> {
+    Router::new()
+        .route("/push", post(push::push).get(query::missing))
+        .route("/query_range", get_post(query::range))
+        .route("/query", get_post(query::instant))
+        .route("/labels", get_post(labels::names))
+        .route("/label", get_post(labels::names))
+        .route("/label/{name}/values", get_post(labels::values))
+        .route("/series", get_post(labels::series))
+        .route("/index/stats", get_post(index::stats))
+        .route("/index/volume", get_post(index::volume))
+        .route("/index/volume_range", get_post(index::volume_range))
+        .route("/detected_labels", get_post(detected::labels))
+        .route("/tail", get(tail::tail))
+        .route("/format_query", get_post(format::format))
+        .route("/status/buildinfo", get(operators::build))
+}
+
+/// The first API, which old clients still speak.
+fn first() -> Router<Api> {
+    Router::new()
+        .route("/push", post(push::push).get(query::missing))
+        .route("/query", get_post(query::legacy))
+        .route("/label", get_post(labels::names))
+        .route("/label/{name}/values", get_post(labels::values))
+        .route("/series", get_post(labels::series))
+        .route("/tail", get(tail::tail))
+}
+
+fn operator_routes() -> Router<Api> {
+    Router::new()
+        .route("/ready", get(operators::ready))
+        .route("/services", get(operators::services))
+        .route("/config", get(operators::config))
+        .route("/config/tenant/v1/limits", get(operators::tenant_limits))
+        .route("/metrics", get(operators::metrics))
+        .route("/flush", get_post(operators::flush))
+        .route("/ring", get(ring::show).post(ring::forget))
+}
+
+fn get_post<H: Handler<T, Api>, T: 'static>(handler: H) -> MethodRouter<Api> {
+    get(handler.clone()).post(handler)
+}

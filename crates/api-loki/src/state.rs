@@ -1,0 +1,125 @@
+//! What all routes share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use headwater_chunkstore::ChunkStore;
+use headwater_logql::{Engine, EngineLimits};
+use headwater_logs::Limits;
+use headwater_storage::SelectLogs;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::error::ApiError;
+use crate::parts::Parts;
+
+/// The parts, and the bounds on what is done at once.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) parts: Arc<Parts>,
+    reads: Arc<Semaphore>,
+    tails: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Api {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let reads = Arc::new(Semaphore::new(parts.settings.concurrent_reads.max(1)));
+        Self {
+            parts: Arc::new(parts),
+            reads,
+            tails: Arc::default(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<ChunkStore> {
+        self.parts.ingester.store()
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.parts.clock.unix_nanos()
+    }
+
+    /// Whose request it is.
+    pub(crate) fn tenant(&self, headers: &HeaderMap) -> Result<String, ApiError> {
+        match self.parts.settings.auth_enabled {
+            true => Ok(headwater_http::tenant(headers)?),
+            false => Ok(self.parts.settings.tenant.clone()),
+        }
+    }
+
+    pub(crate) fn limits(&self, tenant: &str) -> Arc<Limits> {
+        self.parts.overrides.of(tenant)
+    }
+
+    /// An engine over what the tenant has.
+    pub(crate) fn engine(&self, tenant: &str, limits: &Limits) -> Engine {
+        self.engine_over(Arc::new(self.store().logs(tenant)), limits)
+    }
+
+    pub(crate) fn engine_over(&self, logs: Arc<dyn SelectLogs>, limits: &Limits) -> Engine {
+        let engine_limits = EngineLimits::default()
+            .with_max_series(limits.max_query_series)
+            .with_max_entries(limits.max_entries_limit_per_query)
+            .with_max_bytes(self.parts.settings.max_query_bytes);
+        let engine = Engine::new(logs, engine_limits);
+        match &self.parts.pool {
+            Some(pool) => engine.with_pool(pool.clone()),
+            None => engine,
+        }
+    }
+
+    /// Runs work that may take a while or wait for the disk on a thread that may.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = self.reads.clone().acquire_owned().await;
+        let api = self.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            // Held until the work has ended, also where the caller has gone by then.
+            let _permit = permit;
+            work(&api)
+        });
+        task.await
+            .map_err(|error| ApiError::internal(format_args!("the work failed: {error}")))?
+    }
+
+    /// Counts a follower of a tenant; the guard gives its place back.
+    ///
+    /// # Errors
+    /// The tenant has too many.
+    pub(crate) fn tailing(&self, tenant: &str, limit: usize) -> Result<Tailing, ApiError> {
+        let mut tails = self.tails.lock();
+        let count = tails.entry(tenant.to_owned()).or_default();
+        if limit > 0 && *count >= limit {
+            let asked = *count + 1;
+            return Err(ApiError::bad(format_args!(
+                "max concurrent tail requests limit exceeded, count > limit ({asked} > {limit})"
+            )));
+        }
+        *count += 1;
+        Ok(Tailing {
+            tails: self.tails.clone(),
+            tenant: tenant.to_owned(),
+        })
+    }
+}
+
+/// A follower that is counted.
+pub(crate) struct Tailing {
+    tails: Arc<Mutex<BTreeMap<String, usize>>>,
+    tenant: String,
+}
+
+impl Drop for Tailing {
+    fn drop(&mut self) {
+        let mut tails = self.tails.lock();
+        if let Some(count) = tails.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                tails.remove(&self.tenant);
+            }
+        }
+    }
+}

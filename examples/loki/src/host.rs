@@ -1,0 +1,82 @@
+//! What the program knows of itself, for operators.
+
+use headwater_api_loki::{ServiceState, Status};
+use headwater_ring::Desc;
+use headwater_ring_kv::{LifecyclerHandle, MemoryStore, RingStoreExt};
+use headwater_service::{Readiness, State};
+use std::sync::Arc;
+
+use crate::modules::{INGESTERS, MODULES};
+use crate::settings::Settings;
+
+pub(crate) struct Host {
+    pub(crate) readiness: Readiness,
+    pub(crate) settings: Settings,
+    pub(crate) ring: Arc<MemoryStore>,
+    pub(crate) member: LifecyclerHandle,
+    pub(crate) heartbeat_timeout: i64,
+}
+
+impl Host {
+    fn state(&self) -> &'static str {
+        match self.readiness.get() {
+            State::NotReady => "Starting",
+            State::Ready => "Running",
+            State::Stopping => "Stopping",
+        }
+    }
+}
+
+impl Status for Host {
+    fn ready(&self) -> Result<(), String> {
+        match self.readiness.get() {
+            State::NotReady => Err("Some services are not Running:\nStarting: 1".into()),
+            State::Stopping => Err("Application is stopping".into()),
+            State::Ready => match self.member.not_ready(self.heartbeat_timeout) {
+                Some(why) => Err(format!("Ingester not ready: {why}")),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn services(&self) -> Vec<ServiceState> {
+        let state = self.state();
+        MODULES
+            .iter()
+            .map(|name| ServiceState {
+                name: (*name).to_owned(),
+                state: state.to_owned(),
+            })
+            .collect()
+    }
+
+    fn config(&self, mode: &str) -> String {
+        match mode {
+            "defaults" => Settings::default().shown(),
+            "diffs" => differences(&self.settings.shown(), &Settings::default().shown()),
+            _ => self.settings.shown(),
+        }
+    }
+
+    fn ring(&self) -> Desc {
+        Desc::clone(&self.ring.current(INGESTERS))
+    }
+
+    fn forget(&self, member: &str) {
+        let ring = self.ring.clone();
+        let member = member.to_owned();
+        tokio::spawn(async move {
+            if let Err(error) = ring.forget(INGESTERS, &member).await {
+                tracing::warn!(%error, member, "the member could not be forgotten");
+            }
+        });
+    }
+}
+
+/// Lines that only the first text has.
+fn differences(text: &str, other: &str) -> String {
+    let known: std::collections::HashSet<&str> = other.lines().collect();
+    let mut lines: Vec<&str> = text.lines().filter(|line| !known.contains(line)).collect();
+    lines.push("");
+    lines.join("\n")
+}
