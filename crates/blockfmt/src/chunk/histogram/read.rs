@@ -189,8 +189,9 @@ impl<'a, K: Kind> Reader<'a, K> {
         match self.header.reset {
             ResetHint::Gauge => ResetHint::Gauge,
             _ if self.read > 1 => ResetHint::NotReset,
-            ResetHint::Reset => ResetHint::Reset,
-            // The chunk before may be gone by now, so that "no reset" would say too much.
+            // The chunk before may be gone by now, or others may have come in between, so that even what
+            // the header says would say too much. Prometheus reads it so too (its issue 15346), and
+            // its warnings about conflicting resets depend on it.
             _ => ResetHint::Unknown,
         }
     }
