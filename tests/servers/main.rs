@@ -6,4 +6,5 @@ mod exactness;
 mod flags;
 mod garbage;
 mod life;
+mod loki;
 mod peers;

@@ -66,6 +66,19 @@ pub fn post(url: &str, form: &[(&str, &str)]) -> Result<Answer, ureq::Error> {
     })
 }
 
+/// Posts JSON, whatever the status.
+///
+/// # Errors
+/// There is no answer.
+pub fn post_json(url: &str, body: &Value) -> Result<Answer, ureq::Error> {
+    let request = agent().post(url).header("Content-Type", "application/json");
+    let mut response = request.send(body.to_string())?;
+    Ok(Answer {
+        status: response.status().as_u16(),
+        body: response.body_mut().read_to_string()?,
+    })
+}
+
 /// Evaluates at one moment (seconds, `None` for now) and returns the result part of the answer.
 ///
 /// # Panics

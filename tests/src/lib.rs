@@ -6,6 +6,7 @@ pub mod exporter;
 pub mod mount;
 pub mod peer;
 pub mod process;
+pub mod websocket;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

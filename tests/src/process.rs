@@ -160,9 +160,22 @@ pub struct Server {
     path: PathBuf,
     arguments: Vec<String>,
     folder: PathBuf,
+    /// The path that answers 200 once the server is ready.
+    ready: &'static str,
 }
 
 impl Server {
+    /// Starts our Loki on `folder`: its `loki.yaml`.
+    pub fn loki(folder: &Path) -> Self {
+        let port = free_port();
+        let arguments = vec![
+            format!("-config.file={}", folder.join("loki.yaml").display()),
+            "-server.http-listen-address=127.0.0.1".to_owned(),
+            format!("-server.http-listen-port={port}"),
+        ];
+        Self::run(&program("loki"), folder, arguments, port, "/ready")
+    }
+
     /// Starts our Prometheus on `folder`: its `prometheus.yml`, its `data`.
     pub fn prometheus(folder: &Path, more: &[&str]) -> Self {
         Self::start(&program("prometheus"), folder, more)
@@ -181,6 +194,16 @@ impl Server {
             "--web.enable-lifecycle".to_owned(),
         ];
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        Self::run(path, folder, arguments, port, "/-/ready")
+    }
+
+    fn run(
+        path: &Path,
+        folder: &Path,
+        arguments: Vec<String>,
+        port: u16,
+        ready: &'static str,
+    ) -> Self {
         let process = Running::start(path, &arguments, folder);
         let mut server = Self {
             process,
@@ -188,6 +211,7 @@ impl Server {
             path: path.to_owned(),
             arguments,
             folder: folder.to_owned(),
+            ready,
         };
         server.await_ready();
         server
@@ -201,7 +225,7 @@ impl Server {
     }
 
     fn await_ready(&mut self) {
-        let url = format!("{}/-/ready", self.url);
+        let url = format!("{}{}", self.url, self.ready);
         let start = std::time::Instant::now();
         loop {
             if crate::api::get(&url).is_ok_and(|answer| answer.status == 200) {

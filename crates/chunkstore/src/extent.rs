@@ -22,13 +22,14 @@ pub struct Extent {
     pub blocks: u64,
     /// Entries.
     pub entries: f64,
-    /// Bytes of lines.
+    /// Bytes of lines and structured metadata.
     pub bytes: f64,
 }
 
 impl ChunkStore {
     /// What the streams of a tenant that fulfil all matchers have in a range, sorted by labels.
-    /// Streams without an entry there are left out. Blocks that several streams share are decoded.
+    /// Streams without an entry there are left out. Metadata of the blocks is decoded, and lines of
+    /// blocks that several streams share.
     ///
     /// # Errors
     /// A block is damaged.
@@ -146,7 +147,7 @@ enum Place<'a> {
         block: &'a BlockInfo,
         run: &'a Run,
         first_row: usize,
-        /// The block's lines, once somebody has asked for them.
+        /// What was decoded of the block, once somebody has asked for them.
         rows: &'a OnceCell<Rows>,
     },
 }
@@ -170,17 +171,14 @@ impl Place<'_> {
                 first_row,
                 rows,
             } => {
-                let bytes = match block.runs.len() {
-                    1 => f64::from(block.line_bytes),
-                    _ => {
-                        let end = first_row + run.rows as usize;
-                        let rows = decoded(part, block, rows)?;
-                        (*first_row..end)
-                            .map(|row| rows.line(row).len())
-                            .sum::<usize>() as f64
-                    }
+                let rows = decoded(part, block, rows)?;
+                let all = *first_row..first_row + run.rows as usize;
+                let lines = match block.runs.len() {
+                    1 => block.line_bytes as usize,
+                    _ => all.clone().map(|row| rows.line(row).len()).sum(),
                 };
-                let share = share(run, range);
+                let metadata: usize = all.filter_map(|row| rows.metadata(row)).map(text).sum();
+                let (bytes, share) = ((lines + metadata) as f64, share(run, range));
                 Ok(Some((f64::from(run.rows) * share, bytes * share)))
             }
         }
@@ -191,10 +189,23 @@ fn decoded<'a>(part: &Part, block: &BlockInfo, rows: &'a OnceCell<Rows>) -> Resu
     if let Some(rows) = rows.get() {
         return Ok(rows);
     }
-    let mut lines = Rows::default();
-    part.read(block, &[Column::Lines], &mut lines)
+    // Lines of a block of one stream are counted in its footer.
+    let columns: &[Column] = match block.runs.len() {
+        1 => &[Column::Metadata],
+        _ => &[Column::Lines, Column::Metadata],
+    };
+    let mut found = Rows::default();
+    part.read(block, columns, &mut found)
         .map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()).because(error))?;
-    Ok(rows.get_or_init(|| lines))
+    Ok(rows.get_or_init(|| found))
+}
+
+/// Bytes of names and values.
+fn text(labels: &Labels) -> usize {
+    labels
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
 }
 
 /// Which share of a run lies in the range, were its entries spread evenly.
@@ -213,7 +224,7 @@ fn count(block: &HeadBlock, range: NanoRange) -> Option<(f64, f64)> {
     let (mut entries, mut bytes) = (0usize, 0usize);
     for row in rows {
         entries += 1;
-        bytes += block.line(row).len();
+        bytes += block.line(row).len() + block.metadata.get(&(row as u32)).map_or(0, text);
     }
     (entries > 0).then_some((entries as f64, bytes as f64))
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bytes;
 mod distributor;
 mod error;
 mod ingester;
@@ -12,6 +13,7 @@ mod service_name;
 mod tail;
 mod validate;
 
+pub use bytes::ByteSize;
 pub use distributor::{Counts, Distributor};
 pub use error::{PushError, Reason};
 pub use ingester::{Ingester, IngesterConfig};

@@ -1,7 +1,8 @@
 //! Limits of a tenant, under Loki's names.
 
-use headwater_yaml::{Duration, Size, settings};
+use headwater_yaml::{Duration, settings};
 
+use crate::bytes::ByteSize;
 use crate::push::OtlpConfig;
 
 settings! {
@@ -15,9 +16,9 @@ settings! {
         /// `global` or `local`; with one distributor both are the same.
         pub ingestion_rate_strategy: String = "global".to_owned(),
         /// Bytes a second of one stream.
-        pub per_stream_rate_limit: Size = Size::from_bytes(3 << 20),
+        pub per_stream_rate_limit: ByteSize = ByteSize::from_bytes(3 << 20),
         /// Bytes of one stream at once.
-        pub per_stream_rate_limit_burst: Size = Size::from_bytes(15 << 20),
+        pub per_stream_rate_limit_burst: ByteSize = ByteSize::from_bytes(15 << 20),
         /// Streams of all ingesters together; 0 for no limit.
         pub max_global_streams_per_user: usize = 5000,
         /// Streams of one ingester; 0 for no limit.
@@ -43,7 +44,7 @@ settings! {
         /// Whether an entry of the same time as the one before is moved on by a nanosecond.
         pub increment_duplicate_timestamp: bool = false,
         /// Bytes of a line.
-        pub max_line_size: Size = Size::from_bytes(256 << 10),
+        pub max_line_size: ByteSize = ByteSize::from_bytes(256 << 10),
         /// Whether longer lines are cut instead of refused.
         pub max_line_size_truncate: bool = false,
         /// Put at the end of a line that was cut.
@@ -51,7 +52,7 @@ settings! {
         /// Whether entries may have structured metadata.
         pub allow_structured_metadata: bool = true,
         /// Bytes of an entry's structured metadata, names and values.
-        pub max_structured_metadata_size: Size = Size::from_bytes(64 << 10),
+        pub max_structured_metadata_size: ByteSize = ByteSize::from_bytes(64 << 10),
         /// Labels of an entry's structured metadata.
         pub max_structured_metadata_entries_count: usize = 128,
         /// Nothing is accepted before this moment (RFC 3339).
@@ -98,7 +99,7 @@ settings! {
         /// Whether streams are divided.
         pub enabled: bool = true,
         /// Bytes a second of one part.
-        pub desired_rate: Size = Size::from_bytes(1536 << 10),
+        pub desired_rate: ByteSize = ByteSize::from_bytes(1536 << 10),
         /// Whether divisions are logged.
         pub logging_enabled: bool,
         /// Whether old entries are divided by time.
