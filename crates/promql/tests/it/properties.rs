@@ -102,6 +102,12 @@ fn each_case(check: impl Fn(&mut Numbers, &Arc<MemoryStore>, &str)) {
 fn a_range_is_its_instants() {
     const { assert!(START + STEP * STEPS < SAMPLES * INTERVAL) };
     each_case(|_, data, query| {
+        // What is chosen comes out in order of choice, which for a range is not that of each step;
+        // a second choice prefers what comes first.
+        let choices = ["topk", "bottomk", "limitk"].map(|name| query.matches(name).count());
+        if choices.iter().sum::<usize>() > 1 {
+            return;
+        }
         let engine = engine(data, 1);
         // Where a step fails, the range fails; where only the range fails, two series of different
         // steps became one.

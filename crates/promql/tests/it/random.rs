@@ -78,7 +78,7 @@ pub(crate) fn store(numbers: &mut Numbers) -> Arc<MemoryStore> {
     Arc::new(store)
 }
 
-/// A vector expression.
+/// A vector expression. `sort` is left out: it orders instants only, which `limitk` shows.
 pub(crate) fn vector(numbers: &mut Numbers, depth: u32) -> String {
     if depth == 0 {
         return selector(numbers);
@@ -164,7 +164,6 @@ pub(crate) fn vector(numbers: &mut Numbers, depth: u32) -> String {
                 "ceil",
                 "exp",
                 "sgn",
-                "sort",
                 "timestamp",
                 "absent",
                 "hour",
