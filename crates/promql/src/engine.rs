@@ -12,7 +12,7 @@ use headwater_storage::{BoxFuture, Select, SelectHints, SelectRequest};
 use crate::exec::{Cursor, Exec, Settings};
 use crate::options::EngineOptions;
 use crate::plan::{Plan, SelectPlan, Times, build};
-use crate::syntax::ast::{Expr, ValueType};
+use crate::syntax::ast::ValueType;
 use crate::syntax::parse::parse;
 
 /// Evaluates queries over a store. Cheap to share; queries run on the engine's own threads.
@@ -32,6 +32,9 @@ impl std::fmt::Debug for Engine {
             .finish_non_exhaustive()
     }
 }
+
+/// Expressions of up to this many bytes are parsed and planned on the caller's thread.
+const SHORT_EXPRESSION: usize = 512;
 
 /// Stops the work when its future is dropped: nobody waits for the answer any more.
 struct CancelOnDrop(Option<CancelToken>);
@@ -80,43 +83,17 @@ impl Engine {
     /// # Errors
     /// The query does not parse, or not for these times.
     pub fn explain(&self, request: &EvalRequest) -> Result<String, QueryError> {
-        Ok(self.plan(request)?.1.to_string())
+        Ok(plan(&self.options, request)?.to_string())
     }
 
-    fn plan(&self, request: &EvalRequest) -> Result<(Expr, Plan), QueryError> {
-        let bad = |error: &dyn std::error::Error| {
-            QueryError::new(QueryErrorKind::BadData, error.to_string())
-        };
-        let expr = parse(&request.expression, self.options.parse)
-            .map_err(|error| bad(&error).because(error))?;
-        let kind = expr.value_type();
-        if !request.is_instant() && !matches!(kind, ValueType::Scalar | ValueType::Vector) {
-            let found = kind.documented();
-            let message = format!(
-                "invalid expression type \"{found}\" for range query, must be Scalar or instant Vector"
-            );
-            return Err(QueryError::new(QueryErrorKind::BadData, message));
+    /// Parsing and planning recurse into the expression. What nests deeply is done on the engine's own
+    /// threads, whose stacks are made for it; the caller's may be small.
+    async fn plan(&self, request: &EvalRequest) -> Result<Plan, QueryError> {
+        if request.expression.len() <= SHORT_EXPRESSION {
+            return plan(&self.options, request);
         }
-        let times = Times {
-            start: request.start,
-            end: if request.is_instant() {
-                request.start
-            } else {
-                request.end
-            },
-            step: request.step,
-            lookback: request
-                .lookback
-                .filter(|millis| *millis > 0)
-                .unwrap_or(self.options.lookback),
-            default_subquery_step: self.options.default_subquery_step,
-        };
-        let plan = build(
-            &expr,
-            times,
-            self.options.optimise.then_some(&request.expression),
-        )?;
-        Ok((expr, plan))
+        let (options, request) = (self.options.clone(), request.clone());
+        self.pool.run(move || plan(&options, &request)).await
     }
 
     async fn open(&self, select: &SelectPlan, limited: bool) -> Result<Cursor, QueryError> {
@@ -138,7 +115,7 @@ impl Engine {
 
     async fn answer(&self, mut request: EvalRequest) -> Result<Answer, QueryError> {
         let begun = Instant::now();
-        let (_, plan) = self.plan(&request)?;
+        let plan = self.plan(&request).await?;
         let deadline = begun.checked_add(self.options.timeout);
         let cancel = with_deadline(&request.cancel, deadline);
         let _inside = self.gate.enter().await;
@@ -208,6 +185,41 @@ impl Evaluate for Engine {
     fn evaluate(&self, request: EvalRequest) -> BoxFuture<'_, Result<Answer, QueryError>> {
         Box::pin(self.answer(request))
     }
+}
+
+/// The plan of a query. An expression nests at most as deeply as it is long.
+fn plan(options: &EngineOptions, request: &EvalRequest) -> Result<Plan, QueryError> {
+    let bad =
+        |error: &dyn std::error::Error| QueryError::new(QueryErrorKind::BadData, error.to_string());
+    let expr =
+        parse(&request.expression, options.parse).map_err(|error| bad(&error).because(error))?;
+    let kind = expr.value_type();
+    if !request.is_instant() && !matches!(kind, ValueType::Scalar | ValueType::Vector) {
+        let found = kind.documented();
+        let message = format!(
+            "invalid expression type \"{found}\" for range query, must be Scalar or instant Vector"
+        );
+        return Err(QueryError::new(QueryErrorKind::BadData, message));
+    }
+    let times = Times {
+        start: request.start,
+        end: if request.is_instant() {
+            request.start
+        } else {
+            request.end
+        },
+        step: request.step,
+        lookback: request
+            .lookback
+            .filter(|millis| *millis > 0)
+            .unwrap_or(options.lookback),
+        default_subquery_step: options.default_subquery_step,
+    };
+    build(
+        &expr,
+        times,
+        options.optimise.then_some(&request.expression),
+    )
 }
 
 /// The caller's token with the engine's deadline.

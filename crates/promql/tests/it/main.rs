@@ -7,3 +7,4 @@ mod parse;
 mod promqltest;
 mod properties;
 mod random;
+mod stack;
