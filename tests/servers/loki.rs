@@ -192,3 +192,59 @@ fn check(url: &str, expected: &[String], round: usize) {
     let twice = there.iter().find(|(_, count)| **count != 1);
     assert_eq!(twice, None, "round {round}");
 }
+
+#[test]
+fn bad_input_is_refused_and_harms_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path());
+    let url = &server.url;
+    let pushed = |body: Value| {
+        let answer = api::post_json(&format!("{url}/loki/api/v1/push"), &body).unwrap();
+        (answer.status, answer.body)
+    };
+    let stream = |labels: Value, line: &str| json!({ "streams": [{ "stream": labels, "values": [[now().to_string(), line]] }] });
+    let (status, said) = pushed(stream(json!({ "app": "x" }), &"x".repeat(10 << 20)));
+    assert_eq!(status, 400);
+    assert!(
+        said.contains("max entry size '262144' bytes exceeded"),
+        "{said}"
+    );
+    let many: serde_json::Map<String, Value> = (0..10_000)
+        .map(|number| (format!("l{number}"), json!("x")))
+        .collect();
+    let (status, said) = pushed(Value::Object(many.clone()));
+    assert_eq!(
+        (status, said.as_str()),
+        (
+            422,
+            "error at least one valid stream is required for ingestion\n"
+        )
+    );
+    let (status, said) = pushed(stream(Value::Object(many), "x"));
+    assert_eq!(status, 400);
+    assert!(said.contains("more than 1024 labels"), "{said}");
+
+    let asked = |query: &str, more: &[(&str, &str)]| {
+        let form: Vec<_> = [("query", query)]
+            .into_iter()
+            .chain(more.iter().copied())
+            .collect();
+        let answer = api::post(&format!("{url}/loki/api/v1/query_range"), &form).unwrap();
+        (answer.status, answer.body)
+    };
+    let (status, _) = asked(&format!("{{app=~\"{}\"}}", "a|".repeat(50_000)), &[]);
+    assert_eq!(status, 400);
+    let ten_years = [("start", "1480000000"), ("end", "1795000000")];
+    let (status, said) = asked("{app=\"x\"}", &ten_years);
+    assert_eq!(status, 400);
+    assert!(
+        said.contains("the query time range exceeds the limit"),
+        "{said}"
+    );
+    let (status, _) = asked(&"(".repeat(100_000), &[]);
+    assert_eq!(status, 400);
+
+    let (status, said) = pushed(stream(json!({ "app": "fine" }), "still here"));
+    assert_eq!((status, said.as_str()), (204, ""));
+    assert_eq!(lines(url, "{app=\"fine\"}", "10").len(), 1);
+}

@@ -21,6 +21,8 @@ pub struct Settings {
     pub max_push_bytes: usize,
     /// Bytes of a pushed body once decompressed.
     pub max_decompressed_bytes: usize,
+    /// Bytes of pushed bodies, as sent, that are held at once; more pushes wait.
+    pub max_inflight_push_bytes: usize,
     /// Bytes that a query may hold at once.
     pub max_query_bytes: u64,
     /// Requests about labels, series and the index that are worked on at once; more wait.
@@ -36,6 +38,7 @@ impl Default for Settings {
             tenant: "fake".to_owned(),
             max_push_bytes: 100 << 20,
             max_decompressed_bytes: 500 << 20,
+            max_inflight_push_bytes: 256 << 20,
             max_query_bytes: 1 << 30,
             concurrent_reads: 16,
             heartbeat_timeout_seconds: 60,

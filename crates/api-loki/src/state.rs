@@ -9,7 +9,7 @@ use headwater_logql::{Engine, EngineLimits};
 use headwater_logs::Limits;
 use headwater_storage::SelectLogs;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 use crate::parts::Parts;
@@ -19,15 +19,21 @@ use crate::parts::Parts;
 pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     reads: Arc<Semaphore>,
+    /// Room for pushed bodies, in KiB.
+    push_room: Arc<Semaphore>,
     tails: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
 impl Api {
     pub(crate) fn new(parts: Parts) -> Self {
         let reads = Arc::new(Semaphore::new(parts.settings.concurrent_reads.max(1)));
+        let push_room = Arc::new(Semaphore::new(
+            kib(parts.settings.max_inflight_push_bytes) as usize
+        ));
         Self {
             parts: Arc::new(parts),
             reads,
+            push_room,
             tails: Arc::default(),
         }
     }
@@ -38,6 +44,15 @@ impl Api {
 
     pub(crate) fn now(&self) -> i64 {
         self.parts.clock.unix_nanos()
+    }
+
+    /// Waits until there is room for a body of so many bytes, or of the largest size if nobody knows.
+    pub(crate) async fn room_for_push(&self, bytes: Option<usize>) -> Option<OwnedSemaphorePermit> {
+        let settings = &self.parts.settings;
+        let bytes = bytes.unwrap_or(usize::MAX).min(settings.max_push_bytes);
+        let wanted = kib(bytes).min(kib(settings.max_inflight_push_bytes));
+        // The semaphore is never closed.
+        self.push_room.clone().acquire_many_owned(wanted).await.ok()
     }
 
     /// Whose request it is.
@@ -122,4 +137,9 @@ impl Drop for Tailing {
             }
         }
     }
+}
+
+/// Whole KiB, at least one.
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX >> 4)
 }

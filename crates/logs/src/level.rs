@@ -108,12 +108,22 @@ fn logfmt_value<'a>(line: &'a [u8], field: &str) -> Option<&'a [u8]> {
     Some(&rest[..rest.iter().position(end).unwrap_or(rest.len())])
 }
 
+/// Words that name a level in a field, but mean something else in a sentence: an infinite number, a
+/// stack trace of Go.
+const NOT_IN_SENTENCES: [&str; 3] = ["inf", "panic", "emerg"];
+
 /// The first word of the line that names a level. Underlines belong to words: `trace_id` names none.
 fn of_words(line: &[u8]) -> Option<&'static str> {
     let mut words = line
         .split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
         .filter(|word| (3..=13).contains(&word.len()));
-    words.find_map(level_of_word)
+    words.find_map(|word| {
+        let known = |other: &&str| other.as_bytes().eq_ignore_ascii_case(word);
+        match NOT_IN_SENTENCES.iter().any(|other| known(other)) {
+            true => None,
+            false => level_of_word(word),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -142,6 +152,8 @@ mod tests {
             ("nothing here", "unknown"),
             ("informed decisions", "unknown"),
             ("trace_id=5 __error__", "unknown"),
+            ("temp=Inf", "unknown"),
+            ("level=inf", "info"),
             ("Error: broken", "error"),
             ("", "unknown"),
         ] {

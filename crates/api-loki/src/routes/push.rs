@@ -29,9 +29,10 @@ pub(crate) async fn push(State(api): State<Api>, request: Request) -> Result<Res
 pub(crate) async fn otlp(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let tenant = api.tenant(&head.headers)?;
+    let headers = head.headers;
+    let _room = api.room_for_push(length(&headers)).await;
     let stored = async {
         let body = read(&api, body).await?;
-        let headers = head.headers;
         store(&api, tenant, move |api, tenant| {
             let limits = api.limits(tenant);
             decode_otlp(sent(api, &headers, &body), &limits.otlp_config, api.now())
@@ -79,6 +80,11 @@ fn sent<'a>(api: &Api, headers: &'a HeaderMap, body: &'a [u8]) -> Sent<'a> {
         body,
         max_decompressed: api.parts.settings.max_decompressed_bytes,
     }
+}
+
+fn length(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 async fn read(api: &Api, body: Body) -> Result<axum::body::Bytes, ApiError> {

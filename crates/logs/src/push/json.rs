@@ -16,7 +16,7 @@ use serde::de::{
 
 use super::bad;
 use super::labels::{from_pairs, parse_labels};
-use super::names::normalized;
+use super::names::{normalized, room};
 use crate::error::PushError;
 
 pub(super) fn decode(body: &[u8]) -> Result<Vec<PushStream>, PushError> {
@@ -166,6 +166,7 @@ impl<'de> Deserialize<'de> for StreamLabels {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StreamLabels, A::Error> {
                 let mut pairs: Vec<(String, String)> = Vec::new();
                 while let Some((name, Loose(value))) = map.next_entry::<String, Loose>()? {
+                    room(pairs.len()).map_err(A::Error::custom)?;
                     match pairs.iter_mut().find(|(known, _)| *known == name) {
                         Some(pair) => pair.1 = value,
                         None => pairs.push((name, value)),
@@ -301,6 +302,7 @@ impl<'de> Deserialize<'de> for Metadata {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
                 let mut builder = LabelsBuilder::new();
                 while let Some((Text(name), Text(value))) = map.next_entry()? {
+                    room(builder.len()).map_err(A::Error::custom)?;
                     if !name.is_empty() {
                         let name = normalized(&name).map_err(A::Error::custom)?;
                         builder.set(&name, &value);

@@ -7,6 +7,7 @@ use headwater_model::Labels;
 use headwater_model::quote::go_quoted;
 
 use super::bad;
+use super::names::MAX_PAIRS;
 use crate::error::PushError;
 use crate::limits::Limits;
 use crate::service_name::{SERVICE_NAME, with_service_name};
@@ -124,6 +125,9 @@ impl Parser<'_> {
                 (at, other) => return Err(unexpected(at, &other, "\"=\"")),
             }
             match self.token()? {
+                (at, Token::Text(_)) if pairs.len() == MAX_PAIRS => {
+                    return Err((at, format!("more than {MAX_PAIRS} labels")));
+                }
                 (_, Token::Text(value)) => pairs.push((name, value)),
                 (at, other) => return Err(unexpected(at, &other, "string")),
             }
@@ -409,6 +413,18 @@ mod tests {
         assert_eq!(
             error,
             r#"stream '{a="1", a="2", service_name="unknown_service"}' has duplicate label name: 'a'"#
+        );
+    }
+
+    #[test]
+    fn labels_are_bounded() {
+        let many: Vec<String> = (0..10_000).map(|n| format!("l{n}=\"x\"")).collect();
+        let error = parse_labels(format!("{{{}}}", many.join(",")).as_bytes());
+        assert!(
+            error
+                .unwrap_err()
+                .to_string()
+                .ends_with("more than 1024 labels")
         );
     }
 

@@ -10,7 +10,7 @@ use headwater_yaml::settings;
 use serde_json::Value as Json;
 
 use super::bad;
-use super::names::normalized;
+use super::names::{normalized, room};
 use super::otlp::{Attributes, Record, Resource, Scope};
 use crate::error::PushError;
 
@@ -263,6 +263,7 @@ fn put(name: &str, value: &Json, target: &mut LabelsBuilder) -> Result<(), PushE
         }
         return Ok(());
     }
+    room(target.len())?;
     target.set(name, &line(value));
     Ok(())
 }

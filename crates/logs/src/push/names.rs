@@ -7,6 +7,23 @@ use headwater_model::name::is_legacy_label_name;
 use super::bad;
 use crate::error::PushError;
 
+/// The most labels, or names of metadata, that are read of one set. The limits of tenants lie far below;
+/// this one keeps the work of reading in proportion to what is read.
+pub(super) const MAX_PAIRS: usize = 1024;
+
+/// Whether a set that has so many pairs takes another one.
+///
+/// # Errors
+/// It does not.
+pub(super) fn room(pairs: usize) -> Result<(), PushError> {
+    match pairs < MAX_PAIRS {
+        true => Ok(()),
+        false => Err(bad(format!(
+            "more than {MAX_PAIRS} labels in one stream, or names in the metadata of one entry"
+        ))),
+    }
+}
+
 /// The name with every character that a query cannot write as `_`, and `key_` before a digit.
 ///
 /// # Errors

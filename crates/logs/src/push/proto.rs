@@ -7,7 +7,7 @@ use headwater_model::label::LabelsBuilder;
 
 use super::bad;
 use super::labels::parse_labels;
-use super::names::normalized;
+use super::names::{normalized, room};
 use super::wire::Message;
 use crate::error::PushError;
 
@@ -42,9 +42,9 @@ fn entry(mut message: Message<'_>) -> Result<PushEntry, PushError> {
             2 => line = value.bytes()?.to_vec(),
             3 => {
                 let (name, value) = pair(Message::new(value.bytes()?))?;
-                metadata
-                    .get_or_insert_default()
-                    .set(&normalized(&name)?, &value);
+                let metadata = metadata.get_or_insert_default();
+                room(metadata.len())?;
+                metadata.set(&normalized(&name)?, &value);
             }
             _ => {}
         }
