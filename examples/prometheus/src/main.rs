@@ -27,9 +27,6 @@ use crate::flags::Flags;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Stack of a worker thread, in bytes. Only what is used of it takes memory.
-const STACK_BYTES: usize = 16 << 20;
-
 /// Why the program ends before its time.
 #[derive(Debug)]
 struct Failure {
@@ -71,8 +68,6 @@ fn run(flags: Flags) -> Result<(), Failure> {
     let logging = Logging::start(&LogSettings::new(level, format, "prometheus"))
         .map_err(|error| Failure::of_machine(format!("logging: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Plans of deeply nested queries are made on these threads, recursively.
-        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|error| Failure::of_machine(format!("cannot start threads: {error}")))?;
