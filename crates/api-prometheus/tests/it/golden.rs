@@ -54,8 +54,6 @@ const EXEMPT: &[(&str, &str)] = &[
         "301-limits-max-samples",
         "the store of this test has no such series",
     ),
-    ("025-query-stats-all", NO_STEP_STATS),
-    ("072-range-stats", NO_STEP_STATS),
     ("108-labels-end-before-start", EMPTY_RANGE),
     ("131-series-end-before", EMPTY_RANGE),
     ("160-alertmanagers", NO_RULES),
@@ -145,7 +143,6 @@ const EXEMPT: &[(&str, &str)] = &[
     ),
 ];
 
-const NO_STEP_STATS: &str = "the engine does not count by step yet";
 const EMPTY_RANGE: &str =
     "an empty range of time has no series here; the head of the original ignores it";
 const NO_RULES: &str = "there are no rules and alerts yet";
