@@ -69,10 +69,7 @@ impl Api {
 
     /// An engine over what the tenant has.
     pub(crate) fn engine(&self, tenant: &str, limits: &Limits) -> Engine {
-        self.engine_over(Arc::new(self.store().logs(tenant)), limits)
-    }
-
-    pub(crate) fn engine_over(&self, logs: Arc<dyn SelectLogs>, limits: &Limits) -> Engine {
+        let logs: Arc<dyn SelectLogs> = Arc::new(self.store().logs(tenant));
         let engine_limits = EngineLimits::default()
             .with_max_series(limits.max_query_series)
             .with_max_entries(limits.max_entries_limit_per_query)

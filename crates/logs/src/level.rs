@@ -119,7 +119,7 @@ fn of_words(line: &[u8]) -> Option<&'static str> {
         .filter(|word| (3..=13).contains(&word.len()));
     words.find_map(|word| {
         let known = |other: &&str| other.as_bytes().eq_ignore_ascii_case(word);
-        match NOT_IN_SENTENCES.iter().any(|other| known(other)) {
+        match NOT_IN_SENTENCES.iter().any(known) {
             true => None,
             false => level_of_word(word),
         }

@@ -10,11 +10,10 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use headwater_logql::{Expr, LogQuery, LogValue, Stream, parse};
+use headwater_logql::{LogQuery, LogValue, Stream, Tail, parse};
 use headwater_logs::{Follower, Limits, News, Stored};
-use headwater_model::Matcher;
 use headwater_service::Stop;
-use headwater_storage::{Direction, MemoryLogs};
+use headwater_storage::Direction;
 
 use crate::error::ApiError;
 use crate::form::Form;
@@ -31,12 +30,13 @@ const SEND_PATIENCE: Duration = Duration::from_secs(15);
 /// The longest that lines may be held back, in seconds.
 const MAX_DELAY: u64 = 5;
 
-struct Tail {
+/// One follower.
+struct Session {
     api: Api,
     tenant: String,
     limits: Arc<Limits>,
     query: LogQuery,
-    matchers: Vec<Matcher>,
+    pipeline: Tail,
     flags: Flags,
     delay: Duration,
     follower: Follower,
@@ -58,12 +58,11 @@ pub(crate) async fn tail(
     let text = form.first("query");
     let expr = parse(text)?;
     check(&expr, &limits)?;
-    let Expr::Log(log) = &expr else {
-        return Err(ApiError::bad(
-            "can not tail expressions that give numbers, only log queries",
-        ));
-    };
-    headwater_logql::Engine::check(text)?;
+    if !expr.is_log() {
+        return Err(ApiError::bad("only log selector is supported"));
+    }
+    let flags = flags(&headers);
+    let pipeline = Tail::new(text, flags.categorize())?;
     let delay: u64 = form
         .given("delay_for")
         .map_or(Ok(0), str::parse)
@@ -73,17 +72,16 @@ pub(crate) async fn tail(
             "delay_for can't be greater than {MAX_DELAY}"
         )));
     }
-    let flags = flags(&headers);
     let (start, _) = bounds(&form, api.now())?;
     let mut query = LogQuery::range(text, start, api.now().saturating_add(1), SECOND)
         .with_limit(limit(&form, DEFAULT_LIMIT)?)
         .with_direction(Direction::Backward);
     query.categorize = flags.categorize();
     let place = api.tailing(&tenant, limits.max_concurrent_tail_requests)?;
-    let tail = Tail {
+    let session = Session {
         // Followed before history is read: what is stored in between comes twice rather than never.
         follower: api.parts.ingester.followers().follow(),
-        matchers: log.matchers.clone(),
+        pipeline,
         delay: Duration::from_secs(delay),
         told: HashSet::new(),
         _place: place,
@@ -93,10 +91,10 @@ pub(crate) async fn tail(
         query,
         flags,
     };
-    Ok(upgrade.on_upgrade(move |socket| tail.serve(socket)))
+    Ok(upgrade.on_upgrade(move |socket| session.serve(socket)))
 }
 
-impl Tail {
+impl Session {
     async fn serve(mut self, mut socket: WebSocket) {
         let stop = self.api.parts.stop.clone();
         let ended = async {
@@ -166,26 +164,13 @@ impl Tail {
             News::Stored(stored) if stored.tenant == self.tenant => stored,
             News::Stored(_) => return Ok(None),
         };
-        let Some(logs) = self.wanted(&stored) else {
+        let mut streams = self.passed(&stored);
+        if streams.is_empty() {
             return Ok(None);
-        };
+        }
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
-        let mut query = self
-            .query
-            .clone()
-            .with_limit(0)
-            .with_direction(Direction::Forward);
-        (query.start, query.end) = (i64::MIN, i64::MAX);
-        let limits = Limits {
-            max_entries_limit_per_query: 0,
-            ..Limits::clone(&self.limits)
-        };
-        let engine = self.api.engine_over(Arc::new(logs), &limits);
-        let LogValue::Streams(mut streams) = engine.query(query).await?.value else {
-            return Ok(None);
-        };
         for stream in &mut streams {
             let mut marks = marks(stream).into_iter();
             let told = &mut self.told;
@@ -197,20 +182,30 @@ impl Tail {
         Ok((!streams.is_empty()).then(|| tail_frame(&streams, &self.flags, None)))
     }
 
-    /// The streams of a push that the query selects.
-    fn wanted(&self, stored: &Stored) -> Option<MemoryLogs> {
-        let logs = MemoryLogs::new();
-        let selected = |stream: &&headwater_chunkstore::PushStream| {
-            self.matchers
-                .iter()
-                .all(|matcher| matcher.matches(stream.labels.get(&matcher.name).unwrap_or("")))
-        };
-        for stream in stored.streams.iter().filter(selected) {
+    /// The lines of a push that the query lets pass, by their labels.
+    fn passed(&mut self, stored: &Stored) -> Vec<Stream> {
+        let mut streams: Vec<Stream> = Vec::new();
+        for stream in &stored.streams {
+            if !self.pipeline.selects(&stream.labels) {
+                continue;
+            }
             for entry in &stream.entries {
-                logs.push(&stream.labels, entry.time, &entry.line, &entry.metadata);
+                let passed =
+                    self.pipeline
+                        .process(&stream.labels, entry.time, &entry.line, &entry.metadata);
+                let Some((labels, entry)) = passed else {
+                    continue;
+                };
+                match streams.last_mut().filter(|last| last.labels == labels) {
+                    Some(last) => last.entries.push(entry),
+                    None => streams.push(Stream {
+                        labels,
+                        entries: vec![entry],
+                    }),
+                }
             }
         }
-        (!logs.is_empty()).then_some(logs)
+        streams
     }
 }
 
