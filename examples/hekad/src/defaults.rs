@@ -34,8 +34,16 @@ pub(crate) fn path(given: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
-/// The demonstration: follows the system's own logs, or makes up messages
-/// where there are none, counts them, and shows the counts.
+/// A log that was not written to for this long has little to show.
+const SILENT: Duration = Duration::from_secs(10 * 60);
+
+fn is_lively(log: &Path) -> bool {
+    let written = log.metadata().and_then(|metadata| metadata.modified());
+    written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since < SILENT))
+}
+
+/// The demonstration: follows the system's own logs, makes up messages where
+/// these are silent or not there, counts them, and shows the counts.
 pub(crate) fn demo() -> Result<Config, String> {
     let base = std::env::temp_dir().join("hekad");
     let mut text = format!("[hekad]\nbase_dir = '{}'\n", base.display());
@@ -51,7 +59,10 @@ pub(crate) fn demo() -> Result<Config, String> {
             "['{name}']\ntype = 'LogstreamerInput'\nfile_match = '{pattern}'\ninitial_tail = true\n"
         ));
     }
-    if logs.is_empty() {
+    if !logs
+        .iter()
+        .any(|name| is_lively(&Path::new("/var/log").join(name)))
+    {
         text.push_str("[DemoInput]\n");
     }
     text.push_str(&format!(
