@@ -8,7 +8,9 @@ use axum::routing::{MethodRouter, get, post};
 use crate::metrics::Modules;
 use crate::observe::{Observer, observe};
 use crate::parts::Parts;
-use crate::routes::{detected, format, index, labels, operators, push, query, ring, tail};
+use crate::routes::{
+    detected_fields, detected_labels, format, index, labels, operators, push, query, ring, tail,
+};
 use crate::state::Api;
 
 /// All routes of a server that has every module.
@@ -41,7 +43,12 @@ fn current() -> Router<Api> {
         .route("/index/stats", get_post(index::stats))
         .route("/index/volume", get_post(index::volume))
         .route("/index/volume_range", get_post(index::volume_range))
-        .route("/detected_labels", get_post(detected::labels))
+        .route("/detected_labels", get_post(detected_labels::labels))
+        .route("/detected_fields", get_post(detected_fields::fields))
+        .route(
+            "/detected_field/{name}/values",
+            get_post(detected_fields::values),
+        )
         .route("/tail", get(tail::tail))
         .route("/format_query", get_post(format::format))
         .route("/status/buildinfo", get(operators::build))

@@ -1,6 +1,7 @@
 //! The routes, a file for each group.
 
-pub(crate) mod detected;
+pub(crate) mod detected_fields;
+pub(crate) mod detected_labels;
 pub(crate) mod format;
 pub(crate) mod index;
 pub(crate) mod labels;
