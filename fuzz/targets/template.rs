@@ -6,6 +6,6 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     if let Ok(template) = Template::parse("fuzz", text, &Funcs::default()) {
-        let _ = template.execute(&Value::Null);
+        let _ = template.execute(&Value::Nil);
     }
 });
