@@ -69,8 +69,8 @@ pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
     Ok(total)
 }
 
-/// Prints milliseconds as Prometheus does: years, weeks and days only where they divide the whole,
-/// then hours to milliseconds; `0s` for nothing.
+/// Prints milliseconds as Prometheus does: years and weeks only where they divide the whole, because
+/// 90d reads better than 12w6d; then days to milliseconds; `0s` for nothing.
 pub fn format_duration(millis: i64) -> String {
     if millis == 0 {
         return "0s".to_owned();
@@ -82,7 +82,7 @@ pub fn format_duration(millis: i64) -> String {
     }
     for (at, (unit, size)) in UNITS.iter().enumerate() {
         let size = size.unsigned_abs();
-        let exact_only = at < 3;
+        let exact_only = at < 2;
         if exact_only && !rest.is_multiple_of(size) {
             continue;
         }
@@ -111,7 +111,9 @@ mod tests {
             ("10d", 864_000_000, "10d"),
             ("14d", 1_209_600_000, "2w"),
             ("1y", 31_536_000_000, "1y"),
-            ("1d1h", 90_000_000, "25h"),
+            ("1d1h", 90_000_000, "1d1h"),
+            ("721h", 2_595_600_000, "30d1h"),
+            ("90d", 7_776_000_000, "90d"),
         ] {
             assert_eq!(parse_duration(text), Ok(millis), "{text}");
             assert_eq!(format_duration(millis), printed, "{text}");

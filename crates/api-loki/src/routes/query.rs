@@ -186,19 +186,10 @@ pub(crate) fn check_length(start: i64, end: i64, limits: &Limits) -> Result<(), 
         return Err(ApiError::bad(format_args!(
             "the query time range exceeds the limit (query length: {}, limit: {})",
             go_duration(length),
-            days(most)
+            format_duration(most)
         )));
     }
     Ok(())
-}
-
-/// Milliseconds with the days told apart: `30d1h`.
-fn days(millis: i64) -> String {
-    const DAY: i64 = 86_400_000;
-    match (millis / DAY, millis % DAY) {
-        (0, _) | (_, 0) => format_duration(millis),
-        (days, rest) => format!("{days}d{}", format_duration(rest)),
-    }
 }
 
 /// Moves a start that lies too far back.
