@@ -173,6 +173,15 @@ fn repair_truncates_or_skips() {
     }
 }
 
+/// Whether `read` is record `i`. The checksum of Prometheus's pages does not cover the type of a
+/// fragment, so a flipped bit there can hide that the record is compressed: then its compressed
+/// bytes come out, which no decoder of records takes for one.
+fn could_be(read: &[u8], i: usize, framing: Framing) -> bool {
+    let record = record(i);
+    let packed = || snap::raw::Encoder::new().compress_vec(&record).unwrap();
+    read == record || (framing == Framing::Pages(Compression::Snappy) && read == packed())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -184,7 +193,7 @@ proptest! {
         append_until_failure(&disk, config(framing, SyncPolicy::Never), 10);
         if disk.flip_bit(&Path::new(DIR).join("00000000"), at, bit).is_ok() {
             let left = records(&disk, framing);
-            prop_assert!(left.iter().all(|r| (0..30).any(|i| record(i) == *r)));
+            prop_assert!(left.iter().all(|r| (0..30).any(|i| could_be(r, i, framing))));
         }
     }
 }
