@@ -78,6 +78,61 @@ struct Consumer<P> {
     stop: Signal,
 }
 
+/// What filters and outputs have in common when a plan is exchanged.
+trait PlannedConsumer: Sized {
+    fn name(&self) -> &Arc<str>;
+    fn wants(&self) -> &Wants;
+    /// The sections it is built from: equal content needs no restart.
+    fn content(&self) -> &toml::Value;
+    /// The consumers of this kind.
+    fn running(topology: &mut Topology) -> &mut Vec<Consumer<Self>>;
+    fn start(self, topology: &mut Topology, line: Option<Line>) -> Result<(), String>;
+}
+
+impl PlannedConsumer for PlannedOutput {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn wants(&self) -> &Wants {
+        &self.wants
+    }
+
+    fn content(&self) -> &toml::Value {
+        &self.content
+    }
+
+    fn running(topology: &mut Topology) -> &mut Vec<Consumer<Self>> {
+        &mut topology.outputs
+    }
+
+    fn start(self, topology: &mut Topology, line: Option<Line>) -> Result<(), String> {
+        topology.start_output(self, line)
+    }
+}
+
+impl PlannedConsumer for PlannedFilter {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn wants(&self) -> &Wants {
+        &self.wants
+    }
+
+    fn content(&self) -> &toml::Value {
+        &self.content
+    }
+
+    fn running(topology: &mut Topology) -> &mut Vec<Consumer<Self>> {
+        &mut topology.filters
+    }
+
+    fn start(self, topology: &mut Topology, line: Option<Line>) -> Result<(), String> {
+        topology.start_filter(self, line)
+    }
+}
+
 /// A running input.
 struct Source {
     planned: PlannedInput,
@@ -446,8 +501,8 @@ impl Topology {
         self.stop_timeout = plan.hekad.stop_timeout.0;
         let mut report = ReloadReport::default();
         self.parts = plan.parts;
-        let outputs = self.reload_outputs(plan.outputs, &mut report);
-        let filters = self.reload_filters(plan.filters, &mut report);
+        let outputs = self.reload_consumers(plan.outputs, &mut report);
+        let filters = self.reload_consumers(plan.filters, &mut report);
         self.connect();
         self.drain_removed(outputs, filters);
         let inputs = self.reload_inputs(plan.inputs, &mut report);
@@ -455,32 +510,33 @@ impl Topology {
         inputs.map(|()| report).map_err(StartError)
     }
 
-    fn reload_outputs(
+    /// Keeps, restarts and starts the consumers of one kind; answers those that nobody wants any more.
+    fn reload_consumers<P: PlannedConsumer>(
         &mut self,
-        wanted: Vec<PlannedOutput>,
+        wanted: Vec<P>,
         report: &mut ReloadReport,
-    ) -> Vec<Consumer<PlannedOutput>> {
-        let mut old = std::mem::take(&mut self.outputs);
+    ) -> Vec<Consumer<P>> {
+        let mut old = std::mem::take(P::running(self));
         let mut names = Vec::new();
         for planned in wanted {
-            let before = old.iter().position(|c| c.planned.name == planned.name);
+            let before = old.iter().position(|c| c.planned.name() == planned.name());
             let line = match before.map(|place| old.remove(place)) {
-                Some(same) if same.planned.content == planned.content => {
-                    self.outputs.push(same);
+                Some(same) if same.planned.content() == planned.content() => {
+                    P::running(self).push(same);
                     continue;
                 }
                 Some(changed) => {
-                    report.changed.push(planned.name.clone());
-                    self.end_for_successor(&changed, &changed.planned.name);
-                    self.line_for(&changed.line, &planned.wants)
+                    report.changed.push(planned.name().clone());
+                    self.end_for_successor(&changed, changed.planned.name());
+                    self.line_for(&changed.line, planned.wants())
                 }
                 None => {
-                    report.added.push(planned.name.clone());
+                    report.added.push(planned.name().clone());
                     None
                 }
             };
-            names.push(planned.name.clone());
-            if let Err(reason) = self.start_output(planned, line) {
+            names.push(planned.name().clone());
+            if let Err(reason) = planned.start(self, line) {
                 tracing::error!("reload: {reason}");
             }
         }
@@ -489,45 +545,7 @@ impl Topology {
         }
         report
             .removed
-            .extend(old.iter().map(|c| c.planned.name.clone()));
-        old
-    }
-
-    fn reload_filters(
-        &mut self,
-        wanted: Vec<PlannedFilter>,
-        report: &mut ReloadReport,
-    ) -> Vec<Consumer<PlannedFilter>> {
-        let mut old = std::mem::take(&mut self.filters);
-        let mut names = Vec::new();
-        for planned in wanted {
-            let before = old.iter().position(|c| c.planned.name == planned.name);
-            let line = match before.map(|place| old.remove(place)) {
-                Some(same) if same.planned.content == planned.content => {
-                    self.filters.push(same);
-                    continue;
-                }
-                Some(changed) => {
-                    report.changed.push(planned.name.clone());
-                    self.end_for_successor(&changed, &changed.planned.name);
-                    self.line_for(&changed.line, &planned.wants)
-                }
-                None => {
-                    report.added.push(planned.name.clone());
-                    None
-                }
-            };
-            names.push(planned.name.clone());
-            if let Err(reason) = self.start_filter(planned, line) {
-                tracing::error!("reload: {reason}");
-            }
-        }
-        if let Err(reason) = self.roster.wait_started(&names) {
-            tracing::error!("reload: {reason}");
-        }
-        report
-            .removed
-            .extend(old.iter().map(|c| c.planned.name.clone()));
+            .extend(old.iter().map(|c| c.planned.name().clone()));
         old
     }
 
