@@ -14,8 +14,8 @@ pub mod snapshot;
 pub mod tombstones;
 
 pub use chunk::{
-    EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, XorAppender, decode,
-    encode_columns,
+    EncodeOptions, EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, Xor2Appender,
+    XorAppender, decode, encode_columns, encode_columns_with,
 };
 pub use error::{Cause, ChunkError, DecodeError};
 pub use index::{Index, IndexWriter};

@@ -13,10 +13,11 @@ use parking_lot::Mutex;
 use crate::block::set::{self, BlockSet};
 use crate::error;
 use crate::head::chunk_files::{self, ChunkFiles};
+use crate::head::rules::Choice;
 use crate::head::{Bounds, Head};
 use crate::log::{self, Log};
 use crate::maintain::{Retiring, Worker};
-use crate::options::{Builder, Options};
+use crate::options::{Builder, FloatEncoding, Options};
 use crate::replay::{Report, replay};
 use crate::stats::Stats;
 
@@ -66,12 +67,14 @@ impl Db {
         let Builder { dir, options, env } = builder;
         env.files.create_dir_durable(&dir).map_err(error::file)?;
         let lock = lock(&env, &dir)?;
-        let head = Head::new(Bounds {
+        check(&options)?;
+        let bounds = Bounds {
             chunk_range: options.block_range.max(1),
             max_series: options.max_series,
             max_exemplars: options.max_exemplars,
             late_window: i64::try_from(options.out_of_order_window.as_millis()).unwrap_or(i64::MAX),
-        });
+        };
+        let head = Head::new(bounds, Choice::new(&options));
         set::remove_leftovers(env.files.as_ref(), &dir)?;
         let opened = set::open_all(env.files.as_ref(), &dir)?;
         let blocks = BlockSet::new(opened.blocks);
@@ -155,6 +158,20 @@ impl Db {
             .map_err(error::log)
     }
 
+    /// Encodes new chunks of floats in this way from now on; those that grow
+    /// are finished as they were begun.
+    ///
+    /// # Errors
+    /// The store keeps start timestamps, for which XOR has no room.
+    pub fn set_float_encoding(&self, encoding: FloatEncoding) -> Result<()> {
+        let choice = &self.inner.head.choice;
+        if choice.starts && encoding == FloatEncoding::Xor {
+            return Err(error::starts_need_xor2());
+        }
+        choice.set_floats(encoding);
+        Ok(())
+    }
+
     /// The blocks that are served, oldest first.
     pub fn blocks(&self) -> Vec<BlockMeta> {
         let all = self.inner.blocks.all();
@@ -216,6 +233,14 @@ impl std::fmt::Debug for Inner {
             .field("head", &self.head)
             .finish_non_exhaustive()
     }
+}
+
+/// Refuses settings that contradict each other.
+fn check(options: &Options) -> Result<()> {
+    if options.start_timestamps && options.float_encoding == FloatEncoding::Xor {
+        return Err(error::starts_need_xor2());
+    }
+    Ok(())
 }
 
 fn lock(env: &Env, dir: &Path) -> Result<Box<dyn File>> {

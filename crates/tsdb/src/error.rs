@@ -41,3 +41,8 @@ pub(crate) fn locked(dir: &Path) -> Error {
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::NotReady, "the store is closed")
 }
+
+pub(crate) fn starts_need_xor2() -> Error {
+    let what = "start timestamps are kept in XOR2 chunks only: encode floats as XOR2";
+    Error::new(ErrorKind::Invalid, what)
+}

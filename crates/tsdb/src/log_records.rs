@@ -9,7 +9,7 @@ use headwater_blockfmt::record::{
 use headwater_model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use headwater_model::{FloatHistogram, Histogram};
 
-use crate::head::contents::{Contents, Entry, Section};
+use crate::head::contents::{Contents, Entry, Section, Starts};
 
 /// Entries of one record at most: a reader holds a record in memory, and
 /// damage costs records.
@@ -40,39 +40,66 @@ fn encode_series(contents: &Contents, records: &mut Vec<Vec<u8>>) {
 
 /// The records of the samples of a section, kind by kind.
 pub(crate) fn encode_section(section: &Section, records: &mut Vec<Vec<u8>>) {
-    for floats in section.floats.chunks(RECORD_ENTRIES) {
+    let starts = &section.float_starts;
+    for (nth, floats) in section.floats.chunks(RECORD_ENTRIES).enumerate() {
         // Twelve bytes are usual: a difference of references, one of times
         // in a byte or two, the value.
         let mut record = Vec::with_capacity(32 + 12 * floats.len());
-        let mut writer = SamplesWriter::new(&mut record);
-        for entry in floats {
+        let mut writer = match starts.any() {
+            true => SamplesWriter::with_starts(&mut record),
+            false => SamplesWriter::new(&mut record),
+        };
+        for (at, entry) in floats.iter().enumerate() {
             writer.push(SampleEntry {
                 reference: entry.log_ref,
                 time: entry.time,
-                start: 0,
+                start: starts.at(nth * RECORD_ENTRIES + at),
                 value: entry.value,
             });
         }
         records.push(record);
     }
-    encode_integers(&section.integers, records);
-    encode_float_histograms(&section.float_histograms, records);
+    encode_integers(&section.integers, &section.integer_starts, records);
+    encode_float_histograms(
+        &section.float_histograms,
+        &section.float_histogram_starts,
+        records,
+    );
 }
 
-fn encode_integers(entries: &[Entry<Arc<Histogram>>], records: &mut Vec<Vec<u8>>) {
-    for custom in [false, true] {
+/// The types of records that histograms go to: without start timestamps, those
+/// with custom bounds have one of their own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Plain,
+    Custom,
+    WithStarts,
+}
+
+impl Type {
+    fn of(schema: i32, starts: &Starts) -> Type {
+        match (starts.any(), schema == CUSTOM_BUCKETS_SCHEMA) {
+            (true, _) => Type::WithStarts,
+            (false, true) => Type::Custom,
+            (false, false) => Type::Plain,
+        }
+    }
+}
+
+fn encode_integers(entries: &[Entry<Arc<Histogram>>], starts: &Starts, records: &mut Vec<Vec<u8>>) {
+    for kind in [Type::Plain, Type::Custom, Type::WithStarts] {
         let mut record = Vec::new();
-        let mut writer = match custom {
-            true => HistogramsWriter::custom(&mut record),
-            false => HistogramsWriter::new(&mut record),
+        let mut writer = match kind {
+            Type::Plain => HistogramsWriter::new(&mut record),
+            Type::Custom => HistogramsWriter::custom(&mut record),
+            Type::WithStarts => HistogramsWriter::with_starts(&mut record),
         };
-        let of_this_type = entries
-            .iter()
-            .filter(|e| (e.value.schema == CUSTOM_BUCKETS_SCHEMA) == custom);
         let mut any = false;
-        for entry in of_this_type {
-            writer.push(entry.log_ref, entry.time, 0, &entry.value);
-            any = true;
+        for (at, entry) in entries.iter().enumerate() {
+            if Type::of(entry.value.schema, starts) == kind {
+                writer.push(entry.log_ref, entry.time, starts.at(at), &entry.value);
+                any = true;
+            }
         }
         if any {
             records.push(record);
@@ -80,20 +107,24 @@ fn encode_integers(entries: &[Entry<Arc<Histogram>>], records: &mut Vec<Vec<u8>>
     }
 }
 
-fn encode_float_histograms(entries: &[Entry<Arc<FloatHistogram>>], records: &mut Vec<Vec<u8>>) {
-    for custom in [false, true] {
+fn encode_float_histograms(
+    entries: &[Entry<Arc<FloatHistogram>>],
+    starts: &Starts,
+    records: &mut Vec<Vec<u8>>,
+) {
+    for kind in [Type::Plain, Type::Custom, Type::WithStarts] {
         let mut record = Vec::new();
-        let mut writer = match custom {
-            true => FloatHistogramsWriter::custom(&mut record),
-            false => FloatHistogramsWriter::new(&mut record),
+        let mut writer = match kind {
+            Type::Plain => FloatHistogramsWriter::new(&mut record),
+            Type::Custom => FloatHistogramsWriter::custom(&mut record),
+            Type::WithStarts => FloatHistogramsWriter::with_starts(&mut record),
         };
-        let of_this_type = entries
-            .iter()
-            .filter(|e| (e.value.schema == CUSTOM_BUCKETS_SCHEMA) == custom);
         let mut any = false;
-        for entry in of_this_type {
-            writer.push(entry.log_ref, entry.time, 0, &entry.value);
-            any = true;
+        for (at, entry) in entries.iter().enumerate() {
+            if Type::of(entry.value.schema, starts) == kind {
+                writer.push(entry.log_ref, entry.time, starts.at(at), &entry.value);
+                any = true;
+            }
         }
         if any {
             records.push(record);

@@ -42,6 +42,28 @@ pub struct Options {
     pub background: bool,
     /// Threads that replay the log at start.
     pub replay_threads: usize,
+    /// How new chunks of floats are encoded; [`Db::set_float_encoding`]
+    /// changes it later.
+    pub float_encoding: FloatEncoding,
+    /// Whether start timestamps of samples are kept: in the log (records that
+    /// Prometheus reads since 3.11, and earlier ones skip in silence) and, for
+    /// floats, in chunks; this needs [`FloatEncoding::Xor2`].
+    pub start_timestamps: bool,
+    /// Whether chunks of histograms keep start timestamps, too. Prometheus
+    /// reads such chunks since 3.14 and may change them.
+    pub histogram_starts: bool,
+}
+
+/// How chunks of floats are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FloatEncoding {
+    /// What every Prometheus reads.
+    #[default]
+    Xor,
+    /// About a fifth smaller, with room for start timestamps. Prometheus reads
+    /// it since 3.11.
+    Xor2,
 }
 
 /// What a commit promises when its ticket resolves.
@@ -75,6 +97,9 @@ impl Default for Options {
             max_block_range: 27 * TWO_HOURS,
             background: true,
             replay_threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            float_encoding: FloatEncoding::Xor,
+            start_timestamps: false,
+            histogram_starts: false,
         }
     }
 }

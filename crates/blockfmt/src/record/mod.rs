@@ -38,9 +38,10 @@ use crate::input::Input;
 
 pub use exemplars::{ExemplarEntry, Exemplars, ExemplarsWriter};
 pub use histograms::{
-    FloatHistogramEntry, FloatHistograms, FloatHistogramsWriter, HistogramEntry, Histograms,
-    HistogramsWriter, decode_float_histogram, decode_histogram, encode_float_histogram,
-    encode_histogram,
+    Entries as AnyHistograms, Entry as AnyHistogramEntry, FloatHistogramEntry, FloatHistograms,
+    FloatHistogramsWriter, HistogramEntry, Histograms, HistogramsWriter, RecordedHistogram,
+    Writer as AnyHistogramsWriter, decode_float_histogram, decode_histogram,
+    encode_float_histogram, encode_histogram,
 };
 pub use labels::LabelPairs;
 pub use marks::{

@@ -13,7 +13,7 @@ use super::admit::{Judgement, check_exemplar, kind_of};
 use super::commit::SLOT_AHEAD;
 use super::contents::{Contents, Entry, Section};
 use super::exemplars::admit as admit_exemplar;
-use super::late::LateValue;
+use super::late::{LateSample, LateValue};
 use super::series::{Kind, Pending, Place, Series};
 use super::{Head, slots};
 use crate::log::Log;
@@ -74,11 +74,10 @@ impl<'h> Batch<'h> {
         &mut self,
         series: &mut Series,
         slot: u32,
-        time: Timestamp,
-        value: LateValue,
+        sample: LateSample,
     ) -> Result<(), AppendError> {
-        match series.late().and_then(|late| late.get(time)) {
-            Some(there) if *there == value => return Ok(()),
+        match series.late().and_then(|late| late.get(sample.time)) {
+            Some(there) if *there == sample.value => return Ok(()),
             Some(_) => {
                 self.head.counters.duplicates.add(1);
                 return Err(AppendError::DuplicateTimestamp);
@@ -88,9 +87,7 @@ impl<'h> Batch<'h> {
         if !series.logged {
             self.unlogged.push(slot);
         }
-        self.contents
-            .late
-            .push_late(slot, series.log_ref, time, value);
+        self.contents.late.push_late(slot, series.log_ref, sample);
         Ok(())
     }
 
@@ -99,6 +96,7 @@ impl<'h> Batch<'h> {
         &mut self,
         reference: SeriesRef,
         time: Timestamp,
+        start: Timestamp,
         value: f64,
     ) -> Result<(), AppendError> {
         let head = self.head;
@@ -120,12 +118,16 @@ impl<'h> Batch<'h> {
                 Judgement::InOrder => {}
                 Judgement::Repeated => return Ok(()),
                 Judgement::Late => {
-                    return self.append_late(&mut series, slot, time, LateValue::Float(value));
+                    let value = LateValue::Float(value);
+                    let sample = LateSample { time, start, value };
+                    return self.append_late(&mut series, slot, sample);
                 }
             }
         }
         let section = self.section_for(pending, Kind::Float)?;
-        let floats = &mut self.contents.sections[usize::from(section)].floats;
+        let current = &mut self.contents.sections[usize::from(section)];
+        let floats = &mut current.floats;
+        current.float_starts.note(floats.len(), start);
         let place = Place {
             section,
             kind: Kind::Float,
@@ -145,7 +147,7 @@ impl<'h> Batch<'h> {
     fn append_histogram(
         &mut self,
         reference: SeriesRef,
-        time: Timestamp,
+        (time, start): (Timestamp, Timestamp),
         sample: SampleValue<'_>,
         value: HistogramRef<'_>,
     ) -> Result<(), AppendError> {
@@ -171,13 +173,14 @@ impl<'h> Batch<'h> {
                         LateValue::FloatHistogram(Arc::new(value.clone()))
                     }
                 };
-                return self.append_late(&mut series, slot, time, value);
+                let sample = LateSample { time, start, value };
+                return self.append_late(&mut series, slot, sample);
             }
         }
         let kind = kind_of(value);
         let section = self.section_for(pending, kind)?;
         let current = &mut self.contents.sections[usize::from(section)];
-        let at = current.push_histogram(slot, series.log_ref, time, value);
+        let at = current.push_histogram(slot, series.log_ref, (time, start), value);
         self.claim(&mut series, slot, Place { section, kind, at });
         self.note_time(time);
         Ok(())
@@ -212,16 +215,18 @@ impl Appender for Batch<'_> {
         &mut self,
         series: SeriesRef,
         time: Timestamp,
-        _start: Timestamp,
+        start: Timestamp,
         value: SampleValue<'_>,
     ) -> Result<(), AppendError> {
+        let start = if self.head.choice.starts { start } else { 0 };
+        let times = (time, start);
         match value {
-            SampleValue::Float(float) => self.append_float(series, time, float),
+            SampleValue::Float(float) => self.append_float(series, time, start, float),
             SampleValue::Histogram(histogram) => {
-                self.append_histogram(series, time, value, HistogramRef::Integer(histogram))
+                self.append_histogram(series, times, value, HistogramRef::Integer(histogram))
             }
             SampleValue::FloatHistogram(histogram) => {
-                self.append_histogram(series, time, value, HistogramRef::Float(histogram))
+                self.append_histogram(series, times, value, HistogramRef::Float(histogram))
             }
         }
     }
@@ -241,7 +246,7 @@ impl Appender for Batch<'_> {
             if let Some(later) = later {
                 later.prefetch_head();
             }
-            if let Err(error) = self.append_float(sample.series, sample.time, sample.value) {
+            if let Err(error) = self.append_float(sample.series, sample.time, 0, sample.value) {
                 refused(at, error);
             }
         }

@@ -7,7 +7,7 @@ use headwater_model::{TimeRange, Timestamp};
 use super::Head;
 use super::batch::Batch;
 use super::contents::Entry;
-use super::late::LateValue;
+use super::late::{LateSample, LateValue};
 use super::series::Series;
 
 impl Batch<'_> {
@@ -35,29 +35,38 @@ impl Batch<'_> {
     /// series: what is not newer any more is dropped, here and in a replay.
     pub(super) fn apply(&mut self) {
         let head = self.head;
-        let range = head.bounds.chunk_range;
+        let rules = head.rules();
         let (commit, keep_from) = head.isolation.begin();
         for section in &self.contents.sections {
-            each_series(head, self.number, &section.floats, |series, entry| {
-                if series.push_float(entry.time, entry.value, range) {
-                    series.trace.note(commit, keep_from, entry.time);
-                }
-            });
-            each_series(head, self.number, &section.integers, |series, entry| {
-                if series.push_integer(entry.time, &entry.value, range) {
-                    series.trace.note(commit, keep_from, entry.time);
-                }
-            });
-            each_series(
-                head,
-                self.number,
-                &section.float_histograms,
-                |series, entry| {
-                    if series.push_float_histogram(entry.time, &entry.value, range) {
+            let starts = &section.float_starts;
+            if starts.any() {
+                each_series(head, self.number, &section.floats, |series, entry, at| {
+                    let sample = (entry.time, entry.value, starts.at(at));
+                    if series.push_float_with_start(sample, rules) {
                         series.trace.note(commit, keep_from, entry.time);
                     }
-                },
-            );
+                });
+            } else {
+                each_series(head, self.number, &section.floats, |series, entry, _| {
+                    if series.push_float(entry.time, entry.value, rules) {
+                        series.trace.note(commit, keep_from, entry.time);
+                    }
+                });
+            }
+            let starts = &section.integer_starts;
+            each_series(head, self.number, &section.integers, |series, entry, at| {
+                if series.push_integer(entry.time, &entry.value, starts.at(at), rules) {
+                    series.trace.note(commit, keep_from, entry.time);
+                }
+            });
+            let starts = &section.float_histogram_starts;
+            let entries = &section.float_histograms;
+            each_series(head, self.number, entries, |series, entry, at| {
+                let start = starts.at(at);
+                if series.push_float_histogram(entry.time, &entry.value, start, rules) {
+                    series.trace.note(commit, keep_from, entry.time);
+                }
+            });
         }
         self.apply_late();
         head.times.cover(self.times);
@@ -69,26 +78,28 @@ impl Batch<'_> {
     fn apply_late(&mut self) {
         let (head, number) = (self.head, self.number);
         let mut times = TimeRange::new(Timestamp::MAX, Timestamp::MIN);
-        let mut push = |series: &mut Series, time: Timestamp, value: LateValue| {
-            if series.push_late(time, value) {
+        let mut push = |series: &mut Series, sample: LateSample| {
+            let time = sample.time;
+            if series.push_late(time, sample.start, sample.value) {
                 times = TimeRange::new(times.start.min(time), times.end.max(time));
                 head.counters.late_appended.add(1);
             }
         };
         let late = &self.contents.late;
-        each_series(head, number, &late.floats, |series, entry| {
-            push(series, entry.time, LateValue::Float(entry.value));
+        let sample = |time, start, value| LateSample { time, start, value };
+        each_series(head, number, &late.floats, |series, entry, at| {
+            let value = LateValue::Float(entry.value);
+            push(series, sample(entry.time, late.float_starts.at(at), value));
         });
-        each_series(head, number, &late.integers, |series, entry| {
-            push(
-                series,
-                entry.time,
-                LateValue::Integer(Arc::clone(&entry.value)),
-            );
+        each_series(head, number, &late.integers, |series, entry, at| {
+            let value = LateValue::Integer(Arc::clone(&entry.value));
+            let start = late.integer_starts.at(at);
+            push(series, sample(entry.time, start, value));
         });
-        each_series(head, number, &late.float_histograms, |series, entry| {
+        each_series(head, number, &late.float_histograms, |series, entry, at| {
             let value = LateValue::FloatHistogram(Arc::clone(&entry.value));
-            push(series, entry.time, value);
+            let start = late.float_histogram_starts.at(at);
+            push(series, sample(entry.time, start, value));
         });
         head.late_times.cover(times);
     }
@@ -99,7 +110,7 @@ impl Batch<'_> {
             head,
             self.number,
             &self.contents.metadata,
-            |series, entry| {
+            |series, entry, _| {
                 let rare = series.rare.get_or_insert_default();
                 rare.metadata = Some(Arc::clone(&entry.value));
             },
@@ -127,9 +138,14 @@ impl Batch<'_> {
     /// Gives up the claims on series.
     fn release(&mut self) {
         for section in &self.contents.sections {
-            each_series(self.head, self.number, &section.floats, |_, _| {});
-            each_series(self.head, self.number, &section.integers, |_, _| {});
-            each_series(self.head, self.number, &section.float_histograms, |_, _| {});
+            each_series(self.head, self.number, &section.floats, |_, _, _| {});
+            each_series(self.head, self.number, &section.integers, |_, _, _| {});
+            each_series(
+                self.head,
+                self.number,
+                &section.float_histograms,
+                |_, _, _| {},
+            );
         }
         self.contents.sections.clear();
     }
@@ -145,7 +161,7 @@ fn each_series<V>(
     head: &Head,
     batch: u32,
     entries: &[Entry<V>],
-    mut act: impl FnMut(&mut Series, &Entry<V>),
+    mut act: impl FnMut(&mut Series, &Entry<V>, usize),
 ) {
     let slot_at = |at: usize| entries.get(at).and_then(|e| head.slots.get(e.slot));
     for (at, entry) in entries.iter().enumerate() {
@@ -164,7 +180,7 @@ fn each_series<V>(
         }
         // The slot may have got another series if this one was forgotten.
         if series.alive && series.log_ref == entry.log_ref {
-            act(&mut series, entry);
+            act(&mut series, entry, at);
             cell.note_chunk(&series);
         }
     }

@@ -1,7 +1,7 @@
 //! The head: the newest samples of all series, in memory.
 //!
 //! `slots` holds the series, `series` is the state of one, `open_chunk` its
-//! growing chunk. `lookup` leads from labels to slots, `index` and `postings`
+//! growing chunk, which keeps to `rules`. `lookup` leads from labels to slots, `index` and `postings`
 //! from matchers. `batch` collects samples, of which `admit` takes some, into
 //! `contents`, and `commit` applies them; `isolation` decides what readers see
 //! of it, `cursor` reads. `late` holds what came late, `chunk_files` takes
@@ -22,6 +22,7 @@ pub(crate) mod lookup;
 pub(crate) mod open_chunk;
 pub(crate) mod postings;
 pub(crate) mod prefetch;
+pub(crate) mod rules;
 pub(crate) mod series;
 pub(crate) mod slots;
 
@@ -38,6 +39,7 @@ use exemplars::ExemplarRing;
 use index::Index;
 use isolation::{Isolation, Snapshot};
 use lookup::Lookup;
+use rules::{Choice, Rules};
 use slots::{MAX_SERIES, Slots};
 
 use crate::stats::Counters;
@@ -73,6 +75,7 @@ pub(crate) struct Head {
     next_batch: AtomicU32,
     series: AtomicU32,
     pub(crate) bounds: Bounds,
+    pub(crate) choice: Choice,
     /// Commits follow one another: the log, and what readers see, are in
     /// the same order.
     pub(crate) order: Mutex<()>,
@@ -159,8 +162,9 @@ impl Times {
 }
 
 impl Head {
-    pub(crate) fn new(bounds: Bounds) -> Head {
+    pub(crate) fn new(bounds: Bounds, choice: Choice) -> Head {
         Head {
+            choice,
             slots: Slots::new(),
             lookup: Lookup::new(),
             index: RwLock::default(),
@@ -241,6 +245,11 @@ impl Head {
     pub(crate) fn reserve_log_refs(&self, log_ref: u64) {
         self.next_log_ref
             .fetch_max(log_ref.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// What new chunks look like.
+    pub(crate) fn rules(&self) -> Rules {
+        self.choice.rules(self.bounds.chunk_range)
     }
 
     /// A number for a batch, never 0.

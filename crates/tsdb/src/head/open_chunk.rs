@@ -6,9 +6,11 @@
 //! target is the hard limit.
 
 use headwater_blockfmt::{
-    EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, XorAppender,
+    EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, Xor2Appender, XorAppender,
 };
 use headwater_model::{FloatHistogram, Histogram, Timestamp};
+
+use super::rules::Rules;
 
 /// Samples that a float chunk should get.
 const FLOATS_TARGET: usize = 120;
@@ -26,6 +28,7 @@ pub(crate) enum Growing {
     #[default]
     None,
     Floats(XorAppender),
+    Floats2(Box<Xor2Appender>),
     Integer(Box<HistogramAppender>),
     Float(Box<FloatHistogramAppender>),
 }
@@ -39,6 +42,9 @@ pub(crate) struct OpenChunk {
     /// A sample at this time or later begins a new chunk.
     end: Timestamp,
 }
+
+/// Time, value and start timestamp of a float, 0 for none.
+pub(crate) type Started = (Timestamp, f64, Timestamp);
 
 /// What an append did beside appending.
 pub(crate) type Finished = Option<EncodedChunk>;
@@ -58,6 +64,7 @@ impl Growing {
         match self {
             Growing::None => 0,
             Growing::Floats(it) => it.count(),
+            Growing::Floats2(it) => it.count(),
             Growing::Integer(it) => it.count(),
             Growing::Float(it) => it.count(),
         }
@@ -67,6 +74,7 @@ impl Growing {
         match self {
             Growing::None => &[],
             Growing::Floats(it) => it.bytes(),
+            Growing::Floats2(it) => it.bytes(),
             Growing::Integer(it) => it.bytes(),
             Growing::Float(it) => it.bytes(),
         }
@@ -75,6 +83,7 @@ impl Growing {
     pub(crate) fn encoding(&self) -> Encoding {
         match self {
             Growing::None | Growing::Floats(_) => Encoding::Xor,
+            Growing::Floats2(_) => Encoding::Xor2,
             Growing::Integer(it) => it.encoding(),
             Growing::Float(it) => it.encoding(),
         }
@@ -84,6 +93,7 @@ impl Growing {
         match self {
             Growing::None => Timestamp::MIN,
             Growing::Floats(it) => it.last_time(),
+            Growing::Floats2(it) => it.last_time(),
             Growing::Integer(it) => it.last_time(),
             Growing::Float(it) => it.last_time(),
         }
@@ -93,6 +103,7 @@ impl Growing {
         match self {
             Growing::None => 0,
             Growing::Floats(it) => it.heap_bytes(),
+            Growing::Floats2(it) => it.heap_bytes() + size_of::<Xor2Appender>(),
             Growing::Integer(it) => it.heap_bytes() + size_of::<HistogramAppender>(),
             Growing::Float(it) => it.heap_bytes() + size_of::<FloatHistogramAppender>(),
         }
@@ -123,9 +134,9 @@ impl OpenChunk {
 
     /// Appends a float, in a new chunk if this one has to end.
     #[inline]
-    pub(crate) fn push_float(&mut self, time: Timestamp, value: f64, range: i64) -> Finished {
+    pub(crate) fn push_float(&mut self, time: Timestamp, value: f64, rules: Rules) -> Finished {
         let Growing::Floats(floats) = &mut self.growing else {
-            return self.begin_floats(time, value, range);
+            return self.push_xor2((time, value, 0), rules);
         };
         let count = floats.count();
         if count == FLOATS_TARGET / 4 {
@@ -133,26 +144,63 @@ impl OpenChunk {
         }
         if time >= self.end || count >= 2 * FLOATS_TARGET || floats.bytes().len() > FLOATS_MAX_BYTES
         {
-            return self.begin_floats(time, value, range);
+            return self.begin_floats((time, value, 0), rules);
         }
         floats.append(time, value);
         None
     }
 
+    /// Appends a float with a start timestamp, or 0 for none. A chunk that
+    /// cannot keep it ends.
+    pub(crate) fn push_float_with_start(&mut self, sample: Started, rules: Rules) -> Finished {
+        match &self.growing {
+            Growing::Floats(_) if sample.2 == 0 => self.push_float(sample.0, sample.1, rules),
+            _ => self.push_xor2(sample, rules),
+        }
+    }
+
+    #[inline(never)]
+    fn push_xor2(&mut self, sample: Started, rules: Rules) -> Finished {
+        let (time, value, start) = sample;
+        let Growing::Floats2(floats) = &mut self.growing else {
+            return self.begin_floats(sample, rules);
+        };
+        let count = floats.count();
+        if count == FLOATS_TARGET / 4 {
+            self.end = predict_end(self.min_time, floats.last_time(), self.end);
+        }
+        if time >= self.end || count >= 2 * FLOATS_TARGET || floats.bytes().len() > FLOATS_MAX_BYTES
+        {
+            return self.begin_floats(sample, rules);
+        }
+        floats.append_with_start(time, value, start);
+        None
+    }
+
     #[cold]
-    fn begin_floats(&mut self, time: Timestamp, value: f64, range: i64) -> Finished {
+    fn begin_floats(&mut self, (time, value, start): Started, rules: Rules) -> Finished {
         let finished = self.finish();
-        let mut floats = XorAppender::new();
-        floats.append(time, value);
-        self.begin(Growing::Floats(floats), time, range);
+        let growing = match rules.xor2 || start != 0 {
+            false => {
+                let mut floats = XorAppender::new();
+                floats.append(time, value);
+                Growing::Floats(floats)
+            }
+            true => {
+                let mut floats = Box::new(Xor2Appender::new());
+                floats.append_with_start(time, value, start);
+                Growing::Floats2(floats)
+            }
+        };
+        self.begin(growing, time, rules);
         finished
     }
 
-    fn begin(&mut self, growing: Growing, time: Timestamp, range: i64) {
+    fn begin(&mut self, growing: Growing, time: Timestamp, rules: Rules) {
         *self = OpenChunk {
             growing,
             min_time: time,
-            end: end_of_range(time, range),
+            end: end_of_range(time, rules.range),
         };
     }
 
@@ -175,24 +223,28 @@ impl OpenChunk {
         &mut self,
         time: Timestamp,
         value: &Histogram,
-        range: i64,
+        start: Timestamp,
+        rules: Rules,
     ) -> Finished {
         let (count, bytes) = (self.growing.count(), self.growing.bytes().len());
         let full = self.histograms_full(count, bytes, time);
         let mut next = match &mut self.growing {
             Growing::Integer(it) if full => HistogramAppender::after(it.cut_before(value)),
-            Growing::Integer(it) => match it.append(time, value) {
+            Growing::Integer(it) => match it.append_with_start(time, value, start) {
                 Ok(()) => return None,
                 Err(cut) => HistogramAppender::after(cut),
             },
             _ => HistogramAppender::new(),
         };
         let finished = self.finish();
-        if next.append(time, value).is_err() {
+        if rules.histogram_starts {
+            next = next.with_starts();
+        }
+        if next.append_with_start(time, value, start).is_err() {
             next = HistogramAppender::new();
             let _ = next.append(time, value);
         }
-        self.begin(Growing::Integer(Box::new(next)), time, range);
+        self.begin(Growing::Integer(Box::new(next)), time, rules);
         finished
     }
 
@@ -201,24 +253,28 @@ impl OpenChunk {
         &mut self,
         time: Timestamp,
         value: &FloatHistogram,
-        range: i64,
+        start: Timestamp,
+        rules: Rules,
     ) -> Finished {
         let (count, bytes) = (self.growing.count(), self.growing.bytes().len());
         let full = self.histograms_full(count, bytes, time);
         let mut next = match &mut self.growing {
             Growing::Float(it) if full => FloatHistogramAppender::after(it.cut_before(value)),
-            Growing::Float(it) => match it.append(time, value) {
+            Growing::Float(it) => match it.append_with_start(time, value, start) {
                 Ok(()) => return None,
                 Err(cut) => FloatHistogramAppender::after(cut),
             },
             _ => FloatHistogramAppender::new(),
         };
         let finished = self.finish();
-        if next.append(time, value).is_err() {
+        if rules.histogram_starts {
+            next = next.with_starts();
+        }
+        if next.append_with_start(time, value, start).is_err() {
             next = FloatHistogramAppender::new();
             let _ = next.append(time, value);
         }
-        self.begin(Growing::Float(Box::new(next)), time, range);
+        self.begin(Growing::Float(Box::new(next)), time, rules);
         finished
     }
 }
@@ -258,7 +314,7 @@ mod tests {
         let mut open = OpenChunk::default();
         let mut finished = Vec::new();
         for time in times {
-            finished.extend(open.push_float(time, time as f64, RANGE));
+            finished.extend(open.push_float(time, time as f64, Rules::plain(RANGE)));
         }
         finished.extend(open.finish());
         let count = |chunk: &EncodedChunk| {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::isolation::{CommitId, Trace};
 use super::late::{Late, LateValue};
-use super::open_chunk::{Growing, OpenChunk};
+use super::open_chunk::{Growing, OpenChunk, Started};
+use super::rules::Rules;
 
 /// What a slot holds. What an append touches comes first: two cache lines.
 #[derive(Debug)]
@@ -136,6 +137,7 @@ impl Series {
         }
         let same = match &self.open.growing {
             Growing::Floats(it) => it.last_value().to_bits() == value.to_bits(),
+            Growing::Floats2(it) => it.last_value().to_bits() == value.to_bits(),
             _ => false,
         };
         self.not_newer(time, same)
@@ -177,24 +179,41 @@ impl Series {
 
     /// Appends a float; false if it is not newer than what is here.
     #[inline]
-    pub(crate) fn push_float(&mut self, time: Timestamp, value: f64, range: i64) -> bool {
+    pub(crate) fn push_float(&mut self, time: Timestamp, value: f64, rules: Rules) -> bool {
         if time <= self.newest {
             return false;
         }
         self.newest = time;
-        if let Some(chunk) = self.open.push_float(time, value, range) {
+        if let Some(chunk) = self.open.push_float(time, value, rules) {
             self.closed.push(chunk);
         }
         true
     }
 
+    /// Appends a float with a start timestamp, 0 for none.
+    pub(crate) fn push_float_with_start(&mut self, sample: Started, rules: Rules) -> bool {
+        if sample.0 <= self.newest {
+            return false;
+        }
+        self.newest = sample.0;
+        let finished = self.open.push_float_with_start(sample, rules);
+        self.closed.extend(finished);
+        true
+    }
+
     /// Appends an integer histogram; false if it is not newer.
-    pub(crate) fn push_integer(&mut self, time: Timestamp, value: &Histogram, range: i64) -> bool {
+    pub(crate) fn push_integer(
+        &mut self,
+        time: Timestamp,
+        value: &Histogram,
+        start: Timestamp,
+        rules: Rules,
+    ) -> bool {
         if time <= self.newest {
             return false;
         }
         self.newest = time;
-        let finished = self.open.push_integer(time, value, range);
+        let finished = self.open.push_integer(time, value, start, rules);
         self.closed.extend(finished);
         true
     }
@@ -204,13 +223,14 @@ impl Series {
         &mut self,
         time: Timestamp,
         value: &FloatHistogram,
-        range: i64,
+        start: Timestamp,
+        rules: Rules,
     ) -> bool {
         if time <= self.newest {
             return false;
         }
         self.newest = time;
-        let finished = self.open.push_float_histogram(time, value, range);
+        let finished = self.open.push_float_histogram(time, value, start, rules);
         self.closed.extend(finished);
         true
     }
@@ -262,11 +282,17 @@ impl Series {
 
     /// Takes a late sample; false if there is one at its time, or if its time
     /// is deleted: what comes late into a deleted range stays deleted.
-    pub(crate) fn push_late(&mut self, time: Timestamp, value: LateValue) -> bool {
+    pub(crate) fn push_late(
+        &mut self,
+        time: Timestamp,
+        start: Timestamp,
+        value: LateValue,
+    ) -> bool {
         if self.deleted().iter().any(|range| range.contains(time)) {
             return false;
         }
-        self.rare.get_or_insert_default().late.insert(time, value)
+        let late = &mut self.rare.get_or_insert_default().late;
+        late.insert(time, start, value)
     }
 
     /// First to last time of all samples, late ones included.
@@ -390,9 +416,9 @@ mod tests {
         let mut series = Series::vacant();
         series.begin(Labels::empty(), 1, true);
         for i in 0..500 {
-            assert!(series.push_float(i * 15_000, 0.0, 7_200_000));
+            assert!(series.push_float(i * 15_000, 0.0, Rules::plain(7_200_000)));
         }
-        assert!(!series.push_float(3, 0.0, 7_200_000));
+        assert!(!series.push_float(3, 0.0, Rules::plain(7_200_000)));
         assert_eq!(series.times(), Some(TimeRange::new(0, 499 * 15_000)));
         assert!(!series.truncate_before(200 * 15_000));
         assert_eq!(series.times().unwrap().start, 120 * 15_000);

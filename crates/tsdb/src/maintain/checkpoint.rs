@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use headwater_blockfmt::record::{
-    ExemplarsWriter, FloatHistogramsWriter, HistogramsWriter, LabelPairs, MetadataEntry,
-    MetadataWriter, Record, SampleEntry, SamplesWriter, SeriesWriter, TombstonesWriter,
+    AnyHistogramEntry as HistogramOf, AnyHistograms, AnyHistogramsWriter, ExemplarsWriter,
+    FloatHistogramEntry, FloatHistogramsWriter, HistogramEntry, HistogramsWriter, LabelPairs,
+    MetadataEntry, MetadataWriter, Record, RecordedHistogram, SampleEntry, SamplesWriter,
+    SeriesWriter, TombstonesWriter,
 };
 use headwater_model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use headwater_model::{Labels, Metadata, TimeRange, Timestamp};
@@ -176,6 +178,18 @@ impl Filter {
         (time >= self.min_time && self.needed.contains(now)).then_some(now)
     }
 
+    /// The histograms that are needed, under their newest numbers.
+    fn kept_histograms<H: RecordedHistogram>(
+        &self,
+        entries: AnyHistograms<'_, H>,
+    ) -> Vec<HistogramOf<H>> {
+        let kept = entries.flatten().filter_map(|entry| {
+            let reference = self.kept(entry.reference, entry.time)?;
+            Some(HistogramOf { reference, ..entry })
+        });
+        kept.collect()
+    }
+
     /// The record without what is not needed; a record of histograms may
     /// become one of each type.
     fn keep(&self, record: Record<'_>) -> Vec<Vec<u8>> {
@@ -194,7 +208,6 @@ impl Filter {
                 any
             }
             Record::Samples(it) => {
-                let mut writer = SamplesWriter::new(&mut out);
                 let kept = it.flatten().filter_map(|sample| {
                     let reference = self.kept(sample.reference, sample.time)?;
                     Some(SampleEntry {
@@ -202,45 +215,37 @@ impl Filter {
                         ..sample
                     })
                 });
-                kept.map(|sample| writer.push(sample)).count() > 0
+                let kept: Vec<SampleEntry> = kept.collect();
+                let mut writer = match kept.iter().any(|sample| sample.start != 0) {
+                    true => SamplesWriter::with_starts(&mut out),
+                    false => SamplesWriter::new(&mut out),
+                };
+                kept.iter().for_each(|sample| writer.push(*sample));
+                !kept.is_empty()
             }
             Record::Histograms(it) => {
-                let (mut plain, mut bounds) = (
-                    HistogramsWriter::new(&mut out),
-                    HistogramsWriter::custom(&mut custom),
-                );
-                let mut any = false;
-                for entry in it.flatten() {
-                    let Some(reference) = self.kept(entry.reference, entry.time) else {
-                        continue;
-                    };
-                    any |= entry.histogram.schema != CUSTOM_BUCKETS_SCHEMA;
-                    let writer = match entry.histogram.schema {
-                        CUSTOM_BUCKETS_SCHEMA => &mut bounds,
-                        _ => &mut plain,
-                    };
-                    writer.push(reference, entry.time, 0, &entry.histogram);
+                let kept: Vec<HistogramEntry> = self.kept_histograms(it);
+                if kept.iter().any(|entry| entry.start != 0) {
+                    put_all(HistogramsWriter::with_starts(&mut out), &kept);
+                    true
+                } else {
+                    let (bounds, plain) = by_bounds(kept, |h| h.schema);
+                    put_all(HistogramsWriter::new(&mut out), &plain);
+                    put_all(HistogramsWriter::custom(&mut custom), &bounds);
+                    !plain.is_empty()
                 }
-                any
             }
             Record::FloatHistograms(it) => {
-                let (mut plain, mut bounds) = (
-                    FloatHistogramsWriter::new(&mut out),
-                    FloatHistogramsWriter::custom(&mut custom),
-                );
-                let mut any = false;
-                for entry in it.flatten() {
-                    let Some(reference) = self.kept(entry.reference, entry.time) else {
-                        continue;
-                    };
-                    any |= entry.histogram.schema != CUSTOM_BUCKETS_SCHEMA;
-                    let writer = match entry.histogram.schema {
-                        CUSTOM_BUCKETS_SCHEMA => &mut bounds,
-                        _ => &mut plain,
-                    };
-                    writer.push(reference, entry.time, 0, &entry.histogram);
+                let kept: Vec<FloatHistogramEntry> = self.kept_histograms(it);
+                if kept.iter().any(|entry| entry.start != 0) {
+                    put_all(FloatHistogramsWriter::with_starts(&mut out), &kept);
+                    true
+                } else {
+                    let (bounds, plain) = by_bounds(kept, |h| h.schema);
+                    put_all(FloatHistogramsWriter::new(&mut out), &plain);
+                    put_all(FloatHistogramsWriter::custom(&mut custom), &bounds);
+                    !plain.is_empty()
                 }
-                any
             }
             Record::Tombstones(it) => {
                 let mut writer = TombstonesWriter::new(&mut out);
@@ -286,4 +291,23 @@ impl Filter {
         let custom = (custom.len() > 1).then_some(custom);
         any.then_some(out).into_iter().chain(custom).collect()
     }
+}
+
+fn put_all<H: RecordedHistogram>(
+    mut writer: AnyHistogramsWriter<'_, H>,
+    entries: &[HistogramOf<H>],
+) {
+    for entry in entries {
+        writer.push(entry.reference, entry.time, entry.start, &entry.histogram);
+    }
+}
+
+/// Histograms with custom bounds and those without: each have a record type.
+fn by_bounds<H>(
+    entries: Vec<HistogramOf<H>>,
+    schema: impl Fn(&H) -> i32,
+) -> (Vec<HistogramOf<H>>, Vec<HistogramOf<H>>) {
+    entries
+        .into_iter()
+        .partition(|entry| schema(&entry.histogram) == CUSTOM_BUCKETS_SCHEMA)
 }

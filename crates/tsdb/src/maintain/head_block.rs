@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use headwater_blockfmt::meta::Compaction;
-use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns};
+use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_storage::Result;
 
@@ -13,6 +13,7 @@ use crate::block::ulid;
 use crate::block::write::BlockWriter;
 use crate::db::Inner;
 use crate::head::cursor::{View, damaged};
+use crate::head::rules::as_before;
 use crate::read::Loaded;
 
 use super::late_blocks::Taken;
@@ -41,7 +42,7 @@ pub(super) fn write(
             true => in_order_chunks(labels, &seen, range)?,
             false => {
                 taken.extend(inner.late_of(*slot, range));
-                merged_chunks(labels, &seen)?
+                merged_chunks(inner, labels, &seen)?
             }
         };
         if !chunks.is_empty() {
@@ -59,10 +60,11 @@ fn in_order_chunks(labels: &Labels, seen: &Loaded, range: TimeRange) -> Result<V
 }
 
 /// Chunks of one block must not overlap, so late samples are put in order.
-fn merged_chunks(labels: &Labels, seen: &Loaded) -> Result<Vec<EncodedChunk>> {
+fn merged_chunks(inner: &Inner, labels: &Labels, seen: &Loaded) -> Result<Vec<EncodedChunk>> {
     let mut columns = SeriesColumns::default();
     seen.decode(labels, &mut columns)?;
-    Ok(encode_columns(&columns))
+    let options = inner.head.rules().encode_options();
+    Ok(encode_columns_with(&columns, options))
 }
 
 fn new_meta(inner: &Inner, range: TimeRange) -> BlockMeta {
@@ -111,7 +113,7 @@ fn clip(labels: &Labels, chunks: &mut Vec<EncodedChunk>, range: TimeRange) -> Re
         }
         let mut columns = SeriesColumns::default();
         decode(chunk.encoding, &chunk.data, range, &mut columns).map_err(|e| damaged(labels, e))?;
-        chunks.extend(encode_columns(&columns));
+        chunks.extend(encode_columns_with(&columns, as_before([&chunk])));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_blockfmt::meta::{Compaction, HINT_OUT_OF_ORDER, VERSION};
-use headwater_blockfmt::{BlockMeta, encode_columns};
+use headwater_blockfmt::{BlockMeta, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange, Timestamp};
 use headwater_storage::Result;
 
@@ -122,7 +122,8 @@ impl Inner {
                     remove_deleted(&mut columns, state.deleted());
                 }
             }
-            let chunks = encode_columns(&columns);
+            let options = self.head.rules().encode_options();
+            let chunks = encode_columns_with(&columns, options);
             if !chunks.is_empty() {
                 writer.add(&series.labels, &chunks)?;
             }

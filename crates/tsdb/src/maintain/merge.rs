@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use headwater_blockfmt::meta::{BlockDesc, Compaction};
-use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns};
+use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_storage::{ErrorKind, Result, merge_columns};
 
@@ -14,6 +14,7 @@ use crate::block::write::BlockWriter;
 use crate::block::{Block, Stones, ulid};
 use crate::db::{Db, Inner};
 use crate::head::cursor::damaged;
+use crate::head::rules::as_before;
 use crate::read::{Loaded, TimeSpan};
 
 impl Inner {
@@ -245,5 +246,6 @@ fn joined(labels: &Labels, group: &[Ranked]) -> Result<Vec<EncodedChunk>> {
     }
     let mut merged = SeriesColumns::default();
     merge_columns(&all, &mut merged);
-    Ok(encode_columns(&merged))
+    let options = as_before(group.iter().map(|(_, chunk)| chunk));
+    Ok(encode_columns_with(&merged, options))
 }

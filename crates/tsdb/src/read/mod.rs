@@ -5,12 +5,13 @@ mod parts;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use headwater_blockfmt::{EncodedChunk, encode_columns};
+use headwater_blockfmt::{EncodedChunk, encode_columns_with};
 use headwater_model::{Labels, Matcher, SeriesColumns, TimeRange};
 use headwater_storage::{ChunkCursor, Result, SelectHints, SeriesCursor, merge_columns};
 
 use crate::block::Block;
 use crate::head::cursor::View;
+use crate::head::rules::as_before;
 pub(crate) use parts::{Loaded, TimeSpan};
 use parts::{MOST_WARNINGS, Part};
 
@@ -22,6 +23,10 @@ pub(crate) struct Found {
 }
 
 /// Finds the series that fulfil the matchers in blocks and head.
+///
+/// Where several parts have series they come sorted, as from Prometheus's merge of its parts: sums
+/// over values near the ends of the floats show the order in which they were added. Each block has its
+/// series in order already, so that sorting means little more than looking at them once.
 pub(crate) fn find(
     blocks: &[Arc<Block>],
     view: &View,
@@ -29,26 +34,23 @@ pub(crate) fn find(
     matchers: &[Matcher],
     hints: &SelectHints,
 ) -> Result<(Vec<Found>, Vec<String>)> {
-    let mut by_labels: HashMap<Labels, Vec<Part>> = HashMap::new();
+    let mut merged = Merged::default();
     let mut warnings = Vec::new();
     for block in blocks {
         // One damaged block must not hide what the others have.
         let range = view.range();
-        if let Err(error) = find_in_block(block, range, matchers, &mut by_labels, &mut warnings) {
+        if let Err(error) = find_in_block(block, range, matchers, &mut merged, &mut warnings) {
             warnings.push(error.to_string());
         }
     }
     for slot in slots {
         if let Some(labels) = view.labels(*slot) {
-            by_labels.entry(labels).or_default().push(Part::Head(*slot));
+            merged.add(labels, Part::Head(*slot));
         }
     }
-    let mut found: Vec<Found> = by_labels
-        .into_iter()
-        .map(|(labels, parts)| Found { labels, parts })
-        .collect();
-    if hints.sorted {
-        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+    let mut found = merged.found;
+    if hints.sorted || !blocks.is_empty() {
+        found.sort_by(|a, b| a.labels.cmp(&b.labels));
     }
     if hints.limit > 0 {
         found.truncate(hints.limit);
@@ -56,11 +58,32 @@ pub(crate) fn find(
     Ok((found, warnings))
 }
 
+/// Series in the order in which they were found first, with the parts of each.
+#[derive(Default)]
+struct Merged {
+    found: Vec<Found>,
+    known: HashMap<Labels, usize>,
+}
+
+impl Merged {
+    fn add(&mut self, labels: Labels, part: Part) {
+        let next = self.found.len();
+        let at = *self.known.entry(labels.clone()).or_insert(next);
+        match self.found.get_mut(at) {
+            Some(found) => found.parts.push(part),
+            None => self.found.push(Found {
+                labels,
+                parts: vec![part],
+            }),
+        }
+    }
+}
+
 fn find_in_block(
     block: &Arc<Block>,
     range: TimeRange,
     matchers: &[Matcher],
-    into: &mut HashMap<Labels, Vec<Part>>,
+    into: &mut Merged,
     warnings: &mut Vec<String>,
 ) -> Result<()> {
     let stones = block.stones();
@@ -86,7 +109,7 @@ fn find_in_block(
                 chunks,
                 deleted: stones.get(&reference).cloned().unwrap_or_default(),
             };
-            into.entry(labels).or_default().push(part);
+            into.add(labels, part);
         }
     }
     Ok(())
@@ -252,5 +275,5 @@ impl Reader {
 fn rewritten(loaded: &Loaded, labels: &Labels, chunk: &EncodedChunk) -> Result<Vec<EncodedChunk>> {
     let mut columns = SeriesColumns::default();
     loaded.decode_chunk(labels, chunk, &mut columns)?;
-    Ok(encode_columns(&columns))
+    Ok(encode_columns_with(&columns, as_before([chunk])))
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use headwater_blockfmt::index::ChunkMeta;
-use headwater_blockfmt::{EncodedChunk, decode, encode_columns};
+use headwater_blockfmt::{EncodedChunk, decode, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_storage::{Result, merge_columns};
 
 use crate::block::Block;
 use crate::head::cursor::{View, damaged};
+use crate::head::rules::as_before_with;
 use crate::head::series::remove_deleted;
 
 /// A query says this often what is damaged, and then no more.
@@ -173,7 +174,8 @@ impl Loaded {
         if !self.late.is_empty() {
             let mut late = self.late.clone();
             remove_deleted(&mut late, &self.deleted);
-            into.extend(encode_columns(&late));
+            let options = as_before_with(&self.chunks, &late);
+            into.extend(encode_columns_with(&late, options));
             into.sort_by_key(|chunk| (chunk.min_time, chunk.max_time));
         }
         Ok(())

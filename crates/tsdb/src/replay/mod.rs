@@ -1,31 +1,35 @@
 //! From the log back to the head.
 //!
-//! Newest checkpoint first, then the segments behind it. Samples are not
-//! appended one by one: they are collected, sorted by series and appended
-//! series by series, so that each series is fetched from memory once per
-//! some million samples, by several threads at a time.
+//! Newest checkpoint first, then the segments behind it. `source` reads
+//! records, this module takes them apart, `pending` collects their samples and
+//! `batch` appends them sorted by series; with more than one thread, these three
+//! go on side by side. `refs` leads from the numbers of the log to series. What
+//! is on the way takes a part of the memory that the head will take.
 
+mod batch;
 mod pending;
 mod refs;
+mod source;
+mod starts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use headwater_blockfmt::record::{Exemplars, LabelPairs, Series, Tombstones};
+use headwater_blockfmt::record::{Exemplars, LabelPairs, Samples, Series, Tombstones};
 use headwater_blockfmt::{EncodedChunk, Record};
 use headwater_env::Files;
+use headwater_model::label::LabelsBuilder;
 use headwater_model::{Exemplar, Labels, Metadata, TimeRange, Timestamp};
 use headwater_storage::Result;
-use headwater_wal::{
-    Compression, Damage, Framing, SegmentDecoder, list_checkpoints, list_segments, segment_path,
-};
+use headwater_wal::{Damage, list_checkpoints, list_segments};
 
 use crate::error;
 use crate::head::late::LateValue;
 use crate::head::{Departed, Head};
 use pending::PendingSamples;
-use refs::Refs;
+use refs::{MappedUntil, Refs};
+use source::{Block, Blocks, Segment};
 
 /// What a replay found.
 #[derive(Debug, Default)]
@@ -46,7 +50,8 @@ pub(crate) struct Report {
     pub(crate) missing: Vec<(PathBuf, u64, u64)>,
 }
 
-/// Reads the log of a data directory into an empty head.
+/// Reads the log of a data directory into an empty head. `chunks` are those
+/// that files have of its series.
 pub(crate) fn replay(
     head: &Head,
     files: &Arc<dyn Files>,
@@ -55,35 +60,38 @@ pub(crate) fn replay(
     chunks: HashMap<u64, Vec<EncodedChunk>>,
     threads: usize,
 ) -> Result<Report> {
-    let mut replay = Replay {
-        head,
-        files,
-        refs: Refs::default(),
-        chunks,
-        pending: PendingSamples::new(threads),
-        report: Report::default(),
-        min_valid: head.times.min_valid(),
-        late: false,
-        last_segment: list_segments(files.as_ref(), dir)
-            .map_err(error::log)?
-            .pop()
-            .unwrap_or(0),
-        times: TimeRange::new(Timestamp::MAX, Timestamp::MIN),
-    };
-    let checkpoint = list_checkpoints(files.as_ref(), dir)
+    let last_segment = list_segments(files.as_ref(), dir)
         .map_err(error::log)?
-        .pop();
-    if let Some(checkpoint) = &checkpoint {
-        replay.directory(&checkpoint.dir, 0)?;
-    }
-    replay.directory(dir, checkpoint.map_or(0, |c| c.upto + 1))?;
-    replay.apply_samples();
-    head.times.cover(replay.times);
-    // Late samples may be older than all blocks.
-    replay.late = true;
-    replay.min_valid = Timestamp::MIN;
-    replay.directory(late_dir, 0)?;
-    Ok(replay.report)
+        .pop()
+        .unwrap_or(0);
+    std::thread::scope(|scope| {
+        let helpers = threads.saturating_sub(1);
+        let ahead = (helpers > 0).then_some(scope);
+        let mut replay = Replay {
+            head,
+            files,
+            refs: Refs::default(),
+            mapped: MappedUntil::default(),
+            chunks,
+            labels: LabelsBuilder::new(),
+            pending: PendingSamples::new(head, scope, helpers),
+            report: Report::default(),
+            min_valid: head.times.min_valid(),
+            late: false,
+            last_segment,
+            times: TimeRange::new(Timestamp::MAX, Timestamp::MIN),
+        };
+        let in_order = replay.in_order(dir)?;
+        replay.read(Blocks::new(files, in_order, ahead))?;
+        replay.apply_samples();
+        head.times.cover(replay.times);
+        // Late samples may be older than all blocks.
+        replay.late = true;
+        replay.min_valid = Timestamp::MIN;
+        let late = replay.segments(late_dir, 0)?;
+        replay.read(Blocks::new(files, late, None))?;
+        Ok(replay.report)
+    })
 }
 
 struct Replay<'r> {
@@ -92,7 +100,10 @@ struct Replay<'r> {
     refs: Refs,
     /// Chunks in files, by the number of their series.
     chunks: HashMap<u64, Vec<EncodedChunk>>,
-    pending: PendingSamples,
+    /// Which samples these have.
+    mapped: MappedUntil,
+    labels: LabelsBuilder,
+    pending: PendingSamples<'r>,
     report: Report,
     /// Samples before this are in blocks.
     min_valid: Timestamp,
@@ -104,58 +115,66 @@ struct Replay<'r> {
 }
 
 impl Replay<'_> {
-    fn directory(&mut self, dir: &Path, first: u64) -> Result<()> {
-        let segments = list_segments(self.files.as_ref(), dir).map_err(error::log)?;
-        // A log without a checkpoint may begin anywhere.
-        let mut expected = (first > 0).then_some(first);
-        for segment in segments.into_iter().filter(|s| *s >= first) {
-            if let Some(expected) = expected.filter(|e| *e < segment) {
-                let gap = (dir.to_path_buf(), expected, segment);
-                self.report.missing.push(gap);
-            }
-            self.segment(dir, segment)?;
-            expected = Some(segment + 1);
-        }
-        Ok(())
+    /// The segments of the newest checkpoint and those behind it.
+    fn in_order(&mut self, dir: &Path) -> Result<Vec<Segment>> {
+        let checkpoint = list_checkpoints(self.files.as_ref(), dir)
+            .map_err(error::log)?
+            .pop();
+        let mut all = match &checkpoint {
+            Some(checkpoint) => self.segments(&checkpoint.dir, 0)?,
+            None => Vec::new(),
+        };
+        all.extend(self.segments(dir, checkpoint.map_or(0, |c| c.upto + 1))?);
+        Ok(all)
     }
 
-    fn segment(&mut self, dir: &Path, segment: u64) -> Result<()> {
-        let path = segment_path(dir, segment);
-        let bytes = self.files.map(&path).map_err(error::file)?;
-        let framing = Framing::Pages(Compression::None);
-        let mut records = SegmentDecoder::new(framing, segment, &bytes);
-        while let Some(record) = records.next_record() {
-            self.report.records += 1;
-            if self.record(record).is_err() {
-                self.report.bad_records += 1;
+    /// The segments of a directory from `first` on.
+    fn segments(&mut self, dir: &Path, first: u64) -> Result<Vec<Segment>> {
+        let numbers = list_segments(self.files.as_ref(), dir).map_err(error::log)?;
+        // A log without a checkpoint may begin anywhere.
+        let mut expected = (first > 0).then_some(first);
+        let mut all = Vec::new();
+        let dir: Arc<Path> = dir.into();
+        for number in numbers.into_iter().filter(|number| *number >= first) {
+            if let Some(expected) = expected.filter(|e| *e < number) {
+                let gap = (dir.to_path_buf(), expected, number);
+                self.report.missing.push(gap);
             }
+            all.push(Segment {
+                dir: Arc::clone(&dir),
+                number,
+            });
+            expected = Some(number + 1);
         }
-        let damage = records.damage().iter().cloned();
-        let damage = damage.map(|damage| (dir.to_path_buf(), damage));
-        self.report.damage.extend(damage);
+        Ok(all)
+    }
+
+    fn read(&mut self, mut blocks: Blocks) -> Result<()> {
+        let mut block = Block::default();
+        while blocks.next(&mut block)? {
+            for record in block.records() {
+                self.report.records += 1;
+                if self.record(record).is_err() {
+                    self.report.bad_records += 1;
+                }
+            }
+            self.report.damage.append(&mut block.damage);
+        }
         Ok(())
     }
 
     fn record(&mut self, record: &[u8]) -> Result<(), headwater_blockfmt::DecodeError> {
         match Record::parse(record)? {
             Record::Series(series) => return self.series(series),
-            Record::Samples(samples) => {
-                for sample in samples {
-                    let sample = sample?;
-                    if self.late {
-                        let value = LateValue::Float(sample.value);
-                        self.late_sample(sample.reference, sample.time, value);
-                    } else if let Some(slot) = self.slot_of(sample.reference, sample.time) {
-                        self.pending.push_float(slot, sample.time, sample.value);
-                    }
-                }
-            }
+            Record::Samples(samples) => return self.floats(samples),
             Record::Histograms(histograms) => {
                 for entry in histograms {
                     let entry = entry?;
                     if self.late {
                         let value = LateValue::Integer(Arc::new(entry.histogram));
-                        self.late_sample(entry.reference, entry.time, value);
+                        self.late_sample(entry.reference, (entry.time, entry.start), value);
+                    } else if self.head.choice.starts {
+                        self.integer_with_start(&entry);
                     } else if let Some(slot) = self.slot_of(entry.reference, entry.time)
                         && entry.histogram.validate().is_ok()
                     {
@@ -168,7 +187,9 @@ impl Replay<'_> {
                     let entry = entry?;
                     if self.late {
                         let value = LateValue::FloatHistogram(Arc::new(entry.histogram));
-                        self.late_sample(entry.reference, entry.time, value);
+                        self.late_sample(entry.reference, (entry.time, entry.start), value);
+                    } else if self.head.choice.starts {
+                        self.float_histogram_with_start(&entry);
                     } else if let Some(slot) = self.slot_of(entry.reference, entry.time)
                         && entry.histogram.validate().is_ok()
                     {
@@ -195,8 +216,21 @@ impl Replay<'_> {
             Record::MmapMarkers(_) => {}
             _ => self.report.unknown_records += 1,
         }
-        if self.pending.is_full() {
-            self.apply_samples();
+        Ok(())
+    }
+
+    fn floats(&mut self, samples: Samples<'_>) -> Result<(), headwater_blockfmt::DecodeError> {
+        let starts = self.head.choice.starts;
+        for sample in samples {
+            let sample = sample?;
+            if self.late {
+                let value = LateValue::Float(sample.value);
+                self.late_sample(sample.reference, (sample.time, sample.start), value);
+            } else if starts {
+                self.float_with_start(sample);
+            } else if let Some(slot) = self.slot_of(sample.reference, sample.time) {
+                self.pending.push_float(slot, sample.time, sample.value);
+            }
         }
         Ok(())
     }
@@ -207,13 +241,16 @@ impl Replay<'_> {
         if time < self.min_valid {
             return None;
         }
-        let slot = self.refs.get(reference);
-        if slot.is_none() {
+        let Some(slot) = self.refs.get(reference) else {
             self.report.unknown_series += 1;
+            return None;
+        };
+        if self.mapped.has(slot, time) {
+            return None;
         }
         self.times.start = self.times.start.min(time);
         self.times.end = self.times.end.max(time);
-        slot
+        Some(slot)
     }
 
     /// A series is known by one number from now on; as long as the log has
@@ -249,13 +286,20 @@ impl Replay<'_> {
             self.times.end = self.times.end.max(chunk.max_time);
             series.push_chunk(chunk);
         }
+        self.mapped.note(slot, series.newest);
     }
 
-    fn late_sample(&mut self, reference: u64, time: Timestamp, value: LateValue) {
+    fn late_sample(
+        &mut self,
+        reference: u64,
+        (time, start): (Timestamp, Timestamp),
+        value: LateValue,
+    ) {
+        let start = if self.head.choice.starts { start } else { 0 };
         let cell = self.refs.get(reference);
         match cell.and_then(|slot| self.head.slots.get(slot)) {
             Some(cell) => {
-                if cell.lock().push_late(time, value) {
+                if cell.lock().push_late(time, start, value) {
                     self.report.samples += 1;
                     self.head.late_times.cover(TimeRange::new(time, time));
                 }
@@ -267,7 +311,11 @@ impl Replay<'_> {
     fn series(&mut self, mut series: Series<'_>) -> Result<(), headwater_blockfmt::DecodeError> {
         let mut pairs = LabelPairs::new();
         while let Some(reference) = series.next_into(&mut pairs)? {
-            let labels = Labels::from_pairs(pairs.iter().copied());
+            self.labels.clear();
+            for (name, value) in &pairs {
+                self.labels.push(name, value);
+            }
+            let labels = self.labels.build();
             self.head.reserve_log_refs(reference);
             // The same labels may come back under another number after the
             // series was forgotten: both stand for one series here.
@@ -309,6 +357,10 @@ impl Replay<'_> {
     ) -> Result<(), headwater_blockfmt::DecodeError> {
         let mut pairs = LabelPairs::new();
         while let Some(entry) = exemplars.next_into(&mut pairs)? {
+            // Prometheus forgets them with the range that became a block.
+            if entry.time < self.min_valid {
+                continue;
+            }
             let cell = self.refs.get(entry.reference);
             let Some(cell) = cell.and_then(|slot| self.head.slots.get(slot)) else {
                 self.report.unknown_series += 1;
@@ -336,6 +388,6 @@ impl Replay<'_> {
     }
 
     fn apply_samples(&mut self) {
-        self.report.samples += self.pending.apply(self.head);
+        self.report.samples += self.pending.apply();
     }
 }

@@ -1,175 +1,188 @@
-//! Samples between log and head, sorted by series.
+//! Samples between log and head.
+//!
+//! They are not appended one by one: they are collected, sorted by series and
+//! appended series by series, so that a series is fetched from memory once for
+//! all its samples of a batch. With more than one thread, others do that while
+//! the log is read on; all samples of a series go to the same one.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::Scope;
 
 use headwater_model::{FloatHistogram, Histogram, Timestamp};
 
+use super::batch::{Batch, Sorter};
 use crate::head::Head;
-use crate::head::commit::{CHUNK_AHEAD, SLOT_AHEAD};
 
-/// Samples that are collected before they are applied. 24 bytes each, twice
-/// while they are sorted: a bound on what a replay needs beside the head.
-const CAPACITY: usize = 1 << 20;
-/// Below this many samples, threads cost more than they bring.
-const WORTH_THREADS: usize = 1 << 15;
+/// Samples of a batch for each series of the head, so that a replay needs
+/// little memory beside the head that comes of it: a sample takes 64 bytes,
+/// those of its place in the batches that are under way included.
+const PER_SERIES: usize = 4;
+/// Samples of a batch at least and at most.
+const LEAST: usize = 16 << 10;
+const MOST: usize = 256 << 10;
+/// Slots that follow one another and belong to the same thread.
+const NEIGHBOURS: u32 = 64;
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Sample {
-    slot: u32,
-    kind: Kind,
-    time: Timestamp,
-    /// The bits of a float, or the place of a histogram.
-    bits: u64,
+/// Collects samples in the order of the log.
+pub(super) struct PendingSamples<'h> {
+    head: &'h Head,
+    /// One for each worker; one if there are none.
+    filling: Vec<Batch>,
+    workers: Vec<Worker>,
+    /// Used if there are no workers.
+    sorter: Sorter,
+    limit: usize,
+    applied: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-enum Kind {
-    #[default]
-    Float,
-    Integer,
-    FloatHistogram,
+/// A thread that applies batches.
+struct Worker {
+    queue: SyncSender<Batch>,
+    done: Receiver<Batch>,
+    under_way: usize,
 }
 
-/// Samples in the order of the log.
-#[derive(Debug)]
-pub(crate) struct PendingSamples {
-    samples: Vec<Sample>,
-    sorted: Vec<Sample>,
-    integers: Vec<Histogram>,
-    float_histograms: Vec<FloatHistogram>,
-    threads: usize,
-}
-
-impl PendingSamples {
-    pub(crate) fn new(threads: usize) -> PendingSamples {
+impl<'h> PendingSamples<'h> {
+    /// `scope` is where `threads` threads beside this one may work; without
+    /// any, this one applies the samples.
+    pub(super) fn new<'s, 'e>(
+        head: &'h Head,
+        scope: &'s Scope<'s, 'e>,
+        threads: usize,
+    ) -> PendingSamples<'h>
+    where
+        'h: 's,
+    {
         PendingSamples {
-            samples: Vec::new(),
-            sorted: Vec::new(),
-            integers: Vec::new(),
-            float_histograms: Vec::new(),
-            threads: threads.max(1),
+            head,
+            filling: (0..threads.max(1)).map(|_| Batch::default()).collect(),
+            workers: (0..threads).map(|_| Worker::start(head, scope)).collect(),
+            sorter: Sorter::default(),
+            limit: LEAST,
+            applied: 0,
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        // A histogram is much larger than a float.
-        self.samples.len() + 16 * (self.integers.len() + self.float_histograms.len()) >= CAPACITY
+    #[inline]
+    fn batch_of(&self, slot: u32) -> usize {
+        match self.filling.len() {
+            1 => 0,
+            batches => (slot / NEIGHBOURS) as usize % batches,
+        }
     }
 
     #[inline]
-    pub(crate) fn push_float(&mut self, slot: u32, time: Timestamp, value: f64) {
-        self.samples.push(Sample {
-            slot,
-            kind: Kind::Float,
-            time,
-            bits: value.to_bits(),
-        });
+    pub(super) fn push_float(&mut self, slot: u32, time: Timestamp, value: f64) {
+        let to = self.batch_of(slot);
+        if !self.filling[to].takes(time, self.limit) {
+            self.turn_over(to, time);
+        }
+        self.filling[to].push_float(slot, time, value);
     }
 
-    pub(crate) fn push_integer(&mut self, slot: u32, time: Timestamp, value: Histogram) {
-        self.samples.push(Sample {
-            slot,
-            kind: Kind::Integer,
-            time,
-            bits: self.integers.len() as u64,
-        });
-        self.integers.push(value);
+    pub(super) fn push_integer(&mut self, slot: u32, time: Timestamp, value: Histogram) {
+        let to = self.batch_of(slot);
+        if !self.filling[to].takes(time, self.limit) {
+            self.turn_over(to, time);
+        }
+        self.filling[to].push_integer(slot, time, value);
     }
 
-    pub(crate) fn push_float_histogram(
+    pub(super) fn push_float_histogram(
         &mut self,
         slot: u32,
         time: Timestamp,
         value: FloatHistogram,
     ) {
-        self.samples.push(Sample {
-            slot,
-            kind: Kind::FloatHistogram,
-            time,
-            bits: self.float_histograms.len() as u64,
+        let to = self.batch_of(slot);
+        if !self.filling[to].takes(time, self.limit) {
+            self.turn_over(to, time);
+        }
+        self.filling[to].push_float_histogram(slot, time, value);
+    }
+
+    /// Hands a batch over and begins the next, which takes a sample of `time`.
+    #[cold]
+    fn turn_over(&mut self, at: usize, time: Timestamp) {
+        self.hand_over(at);
+        let per_batch = self.head.series_count() as usize * PER_SERIES / self.filling.len();
+        self.limit = per_batch.clamp(LEAST, MOST);
+        self.filling[at].begin(time, self.limit);
+    }
+
+    fn hand_over(&mut self, at: usize) {
+        let batch = &mut self.filling[at];
+        if batch.is_empty() {
+            return;
+        }
+        match self.workers.get_mut(at) {
+            Some(worker) => {
+                let (empty, applied) = worker.exchange(std::mem::take(batch));
+                *batch = empty;
+                self.applied += applied;
+            }
+            None => {
+                self.applied += self.sorter.apply(self.head, batch);
+                batch.clear();
+            }
+        }
+    }
+
+    /// Applies everything and waits until it is done. Says how many samples
+    /// were new since it was last called.
+    pub(super) fn apply(&mut self) -> u64 {
+        (0..self.filling.len()).for_each(|at| self.hand_over(at));
+        for worker in &mut self.workers {
+            while let Some(batch) = worker.take_back() {
+                self.applied += batch.applied;
+            }
+        }
+        std::mem::take(&mut self.applied)
+    }
+}
+
+impl Worker {
+    fn start<'s, 'h: 's>(head: &'h Head, scope: &'s Scope<'s, '_>) -> Worker {
+        let (queue, batches) = sync_channel::<Batch>(1);
+        let (give_back, done) = sync_channel(2);
+        scope.spawn(move || {
+            let mut sorter = Sorter::default();
+            for mut batch in batches {
+                batch.applied = sorter.apply(head, &batch);
+                batch.clear();
+                if give_back.send(batch).is_err() {
+                    return;
+                }
+            }
         });
-        self.float_histograms.push(value);
+        Worker {
+            queue,
+            done,
+            under_way: 0,
+        }
     }
 
-    /// Appends everything to its series and says how many samples were new.
-    pub(crate) fn apply(&mut self, head: &Head) -> u64 {
-        self.sort(head.slots.len() as usize);
-        let applied = match self.sorted.len() < WORTH_THREADS {
-            true => self.apply_run(head, &self.sorted),
-            false => self.apply_in_parallel(head),
+    /// Hands a batch over. Answers an empty one, and how many samples those
+    /// that came back had. Waits while there are two under way.
+    fn exchange(&mut self, batch: Batch) -> (Batch, u64) {
+        let back = match self.under_way {
+            0 | 1 => None,
+            _ => self.take_back(),
         };
-        self.samples.clear();
-        self.integers.clear();
-        self.float_histograms.clear();
-        applied
+        if self.queue.send(batch).is_ok() {
+            self.under_way += 1;
+        }
+        let back = back.unwrap_or_default();
+        let applied = back.applied;
+        (back, applied)
     }
 
-    /// Sorts by slot, keeping the order within a series: a counting sort.
-    fn sort(&mut self, slots: usize) {
-        let mut starts = vec![0u32; slots + 1];
-        for sample in &self.samples {
-            starts[sample.slot as usize + 1] += 1;
+    /// Waits for a batch that is under way; `None` if there is none.
+    fn take_back(&mut self) -> Option<Batch> {
+        if self.under_way == 0 {
+            return None;
         }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
-        }
-        self.sorted.clear();
-        self.sorted.resize(self.samples.len(), Sample::default());
-        for sample in &self.samples {
-            let place = &mut starts[sample.slot as usize];
-            self.sorted[*place as usize] = *sample;
-            *place += 1;
-        }
-    }
-
-    fn apply_in_parallel(&self, head: &Head) -> u64 {
-        let size = self.sorted.len().div_ceil(self.threads);
-        let mut rest = &self.sorted[..];
-        std::thread::scope(|scope| {
-            let mut workers = Vec::new();
-            while !rest.is_empty() {
-                // All samples of a series go to one thread.
-                let mut end = size.min(rest.len());
-                let last = rest[end - 1].slot;
-                end += rest[end..].partition_point(|s| s.slot == last);
-                let (run, tail) = rest.split_at(end);
-                rest = tail;
-                workers.push(scope.spawn(move || self.apply_run(head, run)));
-            }
-            workers.into_iter().map(|w| w.join().unwrap_or(0)).sum()
-        })
-    }
-
-    fn apply_run(&self, head: &Head, run: &[Sample]) -> u64 {
-        let range = head.bounds.chunk_range;
-        let (mut applied, mut at) = (0, 0);
-        let slot_at = |at: usize| run.get(at).and_then(|s| head.slots.get(s.slot));
-        for samples in run.chunk_by(|a, b| a.slot == b.slot) {
-            at += samples.len();
-            if let Some(later) = slot_at(at + SLOT_AHEAD) {
-                later.prefetch();
-            }
-            if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
-                soon.prefetch_chunk();
-            }
-            let Some(cell) = samples.first().and_then(|s| head.slots.get(s.slot)) else {
-                continue;
-            };
-            let mut series = cell.lock();
-            for sample in samples {
-                let at = sample.bits as usize;
-                let new = match sample.kind {
-                    Kind::Float => {
-                        series.push_float(sample.time, f64::from_bits(sample.bits), range)
-                    }
-                    Kind::Integer => series.push_integer(sample.time, &self.integers[at], range),
-                    Kind::FloatHistogram => {
-                        let value = &self.float_histograms[at];
-                        series.push_float_histogram(sample.time, value, range)
-                    }
-                };
-                applied += u64::from(new);
-            }
-            cell.note_chunk(&series);
-        }
-        applied
+        self.under_way -= 1;
+        self.done.recv().ok()
     }
 }

@@ -1,6 +1,7 @@
-//! From the numbers of the log to slots.
+//! From the numbers of the log to slots, and what the slots have already.
 
 use hashbrown::HashMap;
+use headwater_model::Timestamp;
 
 /// Numbers are dense in a young log and sparse in one that has seen many
 /// series come and go: small ones are kept in an array, the rest in a map.
@@ -46,6 +47,32 @@ impl Refs {
     }
 }
 
+/// Up to which time the chunks in files have the samples of series: the log
+/// has them, too, and most of them need not be looked at twice.
+#[derive(Debug, Default)]
+pub(crate) struct MappedUntil {
+    /// By slot.
+    times: Vec<Timestamp>,
+}
+
+impl MappedUntil {
+    /// The series in `slot` has all its samples up to `time`.
+    pub(crate) fn note(&mut self, slot: u32, time: Timestamp) {
+        let at = slot as usize;
+        if self.times.len() <= at {
+            self.times.resize(at + 1, Timestamp::MIN);
+        }
+        self.times[at] = self.times[at].max(time);
+    }
+
+    /// Whether the series in `slot` has its sample of this time.
+    #[inline]
+    pub(crate) fn has(&self, slot: u32, time: Timestamp) -> bool {
+        let until = self.times.get(slot as usize);
+        until.is_some_and(|until| time <= *until && *until != Timestamp::MIN)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +92,15 @@ mod tests {
         assert!(refs.dense.len() < 200_000);
         refs.insert(1, 9);
         assert_eq!(refs.get(1), Some(9));
+    }
+
+    #[test]
+    fn mapped_samples_are_known_by_series() {
+        let mut mapped = MappedUntil::default();
+        assert!(!mapped.has(0, Timestamp::MIN));
+        mapped.note(2, 10);
+        mapped.note(2, 5);
+        assert!(mapped.has(2, 10) && mapped.has(2, -3) && !mapped.has(2, 11));
+        assert!(!mapped.has(1, Timestamp::MIN) && !mapped.has(3, 0));
     }
 }

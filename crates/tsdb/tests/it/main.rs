@@ -4,6 +4,7 @@ mod blocks;
 mod conformance;
 mod corpora;
 mod crash;
+mod encodings;
 mod killed;
 mod late;
 mod model;
