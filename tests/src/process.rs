@@ -167,13 +167,18 @@ pub struct Server {
 impl Server {
     /// Starts our Loki on `folder`: its `loki.yaml`.
     pub fn loki(folder: &Path) -> Self {
+        Self::loki_at(&program("loki"), folder)
+    }
+
+    /// Starts any server with Loki's flags on `folder`: its `loki.yaml`.
+    pub fn loki_at(path: &Path, folder: &Path) -> Self {
         let port = free_port();
         let arguments = vec![
             format!("-config.file={}", folder.join("loki.yaml").display()),
             "-server.http-listen-address=127.0.0.1".to_owned(),
             format!("-server.http-listen-port={port}"),
         ];
-        Self::run(&program("loki"), folder, arguments, port, "/ready")
+        Self::run(path, folder, arguments, port, "/ready")
     }
 
     /// Starts our Prometheus on `folder`: its `prometheus.yml`, its `data`.
