@@ -12,6 +12,7 @@ usage: cargo xtask COMMAND
   tidy                        the layers of ARCHITECTURE.md against the real dependencies, and every manifest
   corpus promql|logql DIR     scripts in the test languages of Prometheus and Loki
   golden promql|loki|heka DIR cases recorded from the originals
+  golden datadirs DIR         data directories that Prometheus left, whole and damaged
 ";
 
 /// Recorded cases are run by a program of its own, so that the other chores do not wait for the

@@ -7,10 +7,13 @@
 //! `log` writes them down, `replay` reads them back. `block` is what becomes of
 //! them, `read` joins head and blocks, `labels` answers questions about labels,
 //! `maintain` moves data from head to blocks and removes what is old.
+//! `golden`, with the feature of this name, runs recorded directories.
 
 mod block;
 mod db;
 mod error;
+#[cfg(any(test, feature = "golden"))]
+pub mod golden;
 mod head;
 mod labels;
 mod log;
@@ -25,5 +28,5 @@ mod storage;
 pub use db::Db;
 pub use headwater_blockfmt::BlockMeta;
 pub use maintain::Maintenance;
-pub use options::{Builder, Durability, Options};
+pub use options::{Builder, Durability, FloatEncoding, Options};
 pub use stats::{Cardinality, Stats, TopEntry};

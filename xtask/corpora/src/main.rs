@@ -10,7 +10,7 @@ use headwater_tsdb::Db;
 
 const USAGE: &str = "\
 usage: cargo xtask corpus promql|logql DIR
-       cargo xtask golden promql|loki|heka DIR
+       cargo xtask golden datadirs|promql|loki|heka DIR
 ";
 
 /// What is printed, and whether every case passed.
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["corpus", "promql", folder] => promql(folder),
         ["corpus", "logql", folder] => logql(folder),
+        ["golden", "datadirs", folder] => datadirs(folder),
         ["golden", "promql", folder] => promql_golden(folder),
         ["golden", "loki", folder] => loki(folder),
         ["golden", "heka", folder] => heka(folder),
@@ -79,6 +80,11 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn datadirs(folder: &str) -> Outcome {
+    let report = headwater_tsdb::golden::run(Path::new(folder))?;
+    told(&report, report.failed.len())
 }
 
 fn logql(folder: &str) -> Outcome {
