@@ -108,7 +108,10 @@ impl Follower {
             }
             // The buffer may end inside a record: read more before judging.
             Step::End | Step::Damage { .. } if !whole => {
-                self.fill(len, self.buf.len().saturating_mul(2).max(READ_BYTES))?;
+                // A buffer that begins with the record is too small for it;
+                // any other only has to begin with it.
+                let larger = if from == 0 { self.buf.len() * 2 } else { 0 };
+                self.fill(len, larger.max(READ_BYTES))?;
                 Ok(Attempt::More)
             }
             Step::End => self.segment_ended(written),
@@ -196,5 +199,29 @@ impl Follower {
         }
         self.buf.truncate(filled);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Wal};
+    use headwater_env::MemoryFiles;
+
+    #[test]
+    fn a_long_backlog_is_read_with_a_small_buffer() {
+        let files = Arc::new(MemoryFiles::new());
+        let wal = Wal::open(files, "queue".as_ref(), Config::queue()).unwrap();
+        let record = vec![7; 1000];
+        for _ in 0..READ_BYTES / 100 {
+            wal.append(&[&record]).unwrap();
+        }
+        let mut follower = wal.follow_all().unwrap();
+        let mut read = 0;
+        while follower.try_next().unwrap().is_some() {
+            read += 1;
+        }
+        assert_eq!(read, READ_BYTES / 100);
+        assert!(follower.buf.capacity() <= READ_BYTES);
     }
 }
