@@ -12,6 +12,14 @@ pub enum DurationError {
     /// Not number-unit pairs with units from large to small.
     #[error("not a valid duration string: {}", crate::quote::go_quoted(.0))]
     Syntax(String),
+    /// A unit that is none.
+    #[error("unknown unit {} in duration {}", crate::quote::go_quoted(.unit), crate::quote::go_quoted(.text))]
+    Unit {
+        /// What stands where a unit should.
+        unit: String,
+        /// The whole text.
+        text: String,
+    },
     /// More than 2^63 nanoseconds (some 292 years), the limit of the original.
     #[error("duration out of range")]
     OutOfRange,
@@ -47,17 +55,21 @@ pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let letters = rest[digits..]
             .bytes()
-            .take_while(u8::is_ascii_lowercase)
+            .take_while(|byte| !byte.is_ascii_digit())
             .count();
         let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
-        let at = UNITS
-            .iter()
-            .position(|(name, _)| *name == unit)
-            .filter(|at| *at >= next_unit);
-        let (Some(at), false) = (at, number.is_empty()) else {
+        if number.is_empty() || unit.is_empty() {
             return Err(syntax());
+        }
+        let Some(at) = UNITS.iter().position(|(name, _)| *name == unit) else {
+            let (unit, text) = (unit.to_owned(), text.to_owned());
+            return Err(DurationError::Unit { unit, text });
         };
-        let amount: i64 = number.parse().map_err(|_| DurationError::OutOfRange)?;
+        // Units go from large to small.
+        if at < next_unit {
+            return Err(syntax());
+        }
+        let amount: i64 = number.parse().map_err(|_| syntax())?;
         total = amount
             .checked_mul(UNITS[at].1)
             .and_then(|millis| millis.checked_add(total))
@@ -122,7 +134,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_one() {
-        for bad in ["1", "1y1m1d", "-1w", "1.5d", "d", "1 h", "1h1h", "5µs"] {
+        for bad in ["1", "1y1m1d", "-1w", "d", "1h1h", "99999999999999999999s"] {
             assert_eq!(
                 parse_duration(bad),
                 Err(DurationError::Syntax(bad.into())),
@@ -131,9 +143,10 @@ mod tests {
         }
         assert_eq!(parse_duration(""), Err(DurationError::Empty));
         assert_eq!(parse_duration("294y"), Err(DurationError::OutOfRange));
-        assert_eq!(
-            parse_duration("99999999999999999999s"),
-            Err(DurationError::OutOfRange)
-        );
+        for (bad, unit) in [("1.5d", "."), ("1 h", " h"), ("5µs", "µs"), ("5y1hs", "hs")] {
+            let found = parse_duration(bad).unwrap_err().to_string();
+            let expected = format!("unknown unit \"{unit}\" in duration \"{bad}\"");
+            assert_eq!(found, expected);
+        }
     }
 }

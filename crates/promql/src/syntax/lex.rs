@@ -26,7 +26,7 @@ pub(crate) struct Lexer<'a> {
     brace_open: bool,
     bracket_open: bool,
     got_colon: bool,
-    /// Nothing of a duration was seen yet since the bracket opened.
+    /// No number was seen yet since the bracket opened: only duration arithmetic may stand here.
     bracket_fresh: bool,
 }
 
@@ -49,16 +49,19 @@ impl<'a> Lexer<'a> {
         self.skip_blank();
         if self.brace_open {
             self.next_in_braces()
+        } else if self.bracket_open && self.bracket_fresh {
+            self.next_in_duration()
         } else {
             self.next_in_statement()
         }
     }
 
     fn skip_blank(&mut self) {
+        let comments = !(self.bracket_open && self.bracket_fresh);
         while let Some(byte) = self.peek() {
             match byte {
                 b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
-                b'#' => {
+                b'#' if comments => {
                     let rest = &self.bytes[self.at..];
                     self.at += rest
                         .iter()
@@ -108,12 +111,69 @@ impl<'a> Lexer<'a> {
         ))
     }
 
+    /// After an opening bracket, up to the first number.
+    fn next_in_duration(&mut self) -> Result<Item, ParseError> {
+        let start = self.at;
+        let Some(byte) = self.peek() else {
+            return self.error(start, "unexpected end of input in duration expression");
+        };
+        match byte {
+            b's' | b'S' | b'm' | b'M' | b'r' | b'R' => {
+                if let Some(item) = self.duration_word() {
+                    return Ok(item);
+                }
+            }
+            b':'
+            | b']'
+            | b'('
+            | b')'
+            | b'+'
+            | b'-'
+            | b'*'
+            | b'/'
+            | b'%'
+            | b'^'
+            | b','
+            | b'0'..=b'9' => return self.next_in_statement(),
+            b'.' if self.peek_second().is_some_and(|next| next.is_ascii_digit()) => {
+                return self.number();
+            }
+            _ => {}
+        }
+        self.error(
+            start,
+            format!(
+                "unexpected character in duration expression: {}",
+                self.shown(start)
+            ),
+        )
+    }
+
+    /// `step`, `range`, `min_of` or `max_of`, the words of duration arithmetic.
+    fn duration_word(&mut self) -> Option<Item> {
+        let is_letter = |byte: &&u8| byte.is_ascii_alphabetic() || **byte == b'_';
+        let len = self.bytes[self.at..].iter().take_while(is_letter).count();
+        let token = keyword(&self.text[self.at..self.at + len]).filter(|token| {
+            matches!(
+                token,
+                Token::Step | Token::Range | Token::MinOf | Token::MaxOf
+            )
+        })?;
+        Some(self.emit(token, len))
+    }
+
     fn next_in_statement(&mut self) -> Result<Item, ParseError> {
         let start = self.at;
         let Some(byte) = self.peek() else {
             return self.end_of_statement();
         };
         Ok(match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' if self.bracket_open => {
+                let word = self.duration_word();
+                let message =
+                    || format!("unexpected character: {}, expected ':'", self.shown(start));
+                return word.map_or_else(|| self.error(start, message()), Ok);
+            }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
             b'0'..=b'9' => return self.number(),
             b'.' if self.peek_second().is_some_and(|next| next.is_ascii_digit()) => {
@@ -283,21 +343,13 @@ impl<'a> Lexer<'a> {
             .iter()
             .take_while(|b| is_word(**b) || **b == b':')
             .count();
-        let mut end = start + len;
-        // Inside brackets a colon separates range from step.
-        if self.bracket_open
-            && let Some(colon) = self.bytes[start..end].iter().position(|b| *b == b':')
-        {
-            end = start + colon;
-        }
-        self.bracket_fresh = false;
-        let word = &self.text[start..end];
+        let word = &self.text[start..start + len];
         let token = keyword(word).unwrap_or(if word.contains(':') {
             Token::MetricIdentifier
         } else {
             Token::Identifier
         });
-        self.emit(token, end - start)
+        self.emit(token, len)
     }
 
     fn number(&mut self) -> Result<Item, ParseError> {
@@ -388,7 +440,10 @@ impl<'a> Lexer<'a> {
             }
             self.accept(b"s");
         }
-        !self.peek().is_some_and(is_word)
+        let ends = !self.peek().is_some_and(is_word);
+        // The error shows the character that is too much.
+        self.at += usize::from(!ends);
+        ends
     }
 
     /// A quoted string; what the escapes stand for is worked out later, here they are only checked.

@@ -83,6 +83,19 @@ fn nesting_has_a_bound() {
 }
 
 #[test]
+fn errors_say_what_and_where() {
+    let table = include_str!("../data/parse_errors.txt");
+    let mut wrong = Vec::new();
+    for (query, expected) in table.lines().filter_map(|line| line.split_once(" ==> ")) {
+        let found = error(query).replacen("parse error: ", "", 1);
+        if found != expected {
+            wrong.push(format!("{query}: expected {expected:?}, found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn errors_are_worded_as_in_prometheus() {
     let Some(folder) = corpora::folder("prometheus/promql") else {
         return;

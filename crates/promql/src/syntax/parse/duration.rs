@@ -5,16 +5,44 @@ use crate::syntax::ast::{
     BinaryOp, Duration, DurationExpr, DurationKind, Expr, MatrixSelector, NumberLiteral, Subquery,
 };
 use crate::syntax::error::ParseError;
+use crate::syntax::lex::Item;
 use crate::syntax::position::PosRange;
 use crate::syntax::token::Token;
 
-const OFFSET_EXPECTED: &str = "number, duration, step(), or range()";
+/// What a duration may be.
+const DURATION: &str = "number, duration, step(), or range()";
+
+/// The rules of the grammar that hold a duration: where in it something cannot stand, the message
+/// names the rule.
+#[derive(Clone, Copy)]
+enum Rule {
+    Range,
+    Step,
+    Offset,
+}
+
+impl Rule {
+    const fn context(self) -> &'static str {
+        match self {
+            Self::Range => "subquery or range selector",
+            Self::Step => "subquery selector",
+            Self::Offset => "offset",
+        }
+    }
+
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::Range | Self::Offset => DURATION,
+            Self::Step => "number, duration, step(), range(), or \"]\"",
+        }
+    }
+}
 
 impl Parser<'_> {
     /// `[5m]` or `[1h:1m]` after an expression.
     pub(super) fn brackets(&mut self, expr: Expr) -> Result<Expr, ParseError> {
         let open = self.take()?;
-        let window = self.positive_duration()?;
+        let window = self.positive_duration(Rule::Range)?;
         match self.peek() {
             Token::RightBracket => {
                 let close = self.take()?;
@@ -53,13 +81,7 @@ impl Parser<'_> {
     fn subquery(&mut self, expr: Expr, window: Duration) -> Result<Expr, ParseError> {
         let step = match self.peek() {
             Token::RightBracket => Duration::Fixed(0),
-            _ if self.duration_follows() => self.positive_duration()?,
-            _ => {
-                return Err(self.unexpected(
-                    "subquery selector",
-                    "number, duration, step(), range(), or \"]\"",
-                ));
-            }
+            _ => self.positive_duration(Rule::Step)?,
         };
         let close = self.expect(Token::RightBracket, "subquery selector", "\"]\"")?;
         let (offset, at, end) = (Duration::Fixed(0), None, close.range.end);
@@ -73,28 +95,8 @@ impl Parser<'_> {
         })))
     }
 
-    fn duration_follows(&self) -> bool {
-        matches!(
-            self.peek(),
-            Token::Number
-                | Token::Duration
-                | Token::LeftParen
-                | Token::Step
-                | Token::Range
-                | Token::MinOf
-                | Token::MaxOf
-                | Token::Op(BinaryOp::Add | BinaryOp::Sub)
-        )
-    }
-
-    fn positive_duration(&mut self) -> Result<Duration, ParseError> {
-        if !self.duration_follows() {
-            return Err(self.unexpected(
-                "subquery or range selector",
-                "number, duration, step(), or range()",
-            ));
-        }
-        let expr = self.duration_expr(0)?;
+    fn positive_duration(&mut self, rule: Rule) -> Result<Duration, ParseError> {
+        let expr = self.duration_expr(0, rule)?;
         if let DurationKind::Number(number) = &expr.kind
             && number.value <= 0.0
         {
@@ -104,15 +106,15 @@ impl Parser<'_> {
     }
 
     /// Arithmetic whose operators bind tighter than `min`.
-    fn duration_expr(&mut self, min: u8) -> Result<DurationExpr, ParseError> {
+    fn duration_expr(&mut self, min: u8, rule: Rule) -> Result<DurationExpr, ParseError> {
         let depth = self.enter()?;
         let mut lhs = match self.peek() {
             Token::Op(BinaryOp::Add | BinaryOp::Sub) => {
                 let (start, negative) = self.sign()?;
-                let operand = self.duration_expr(BinaryOp::Mul.precedence())?;
+                let operand = self.duration_expr(BinaryOp::Mul.precedence(), rule)?;
                 signed(negative, start, operand)
             }
-            _ => self.duration_primary("duration expression", OFFSET_EXPECTED)?,
+            _ => self.duration_primary(rule)?,
         };
         while let Token::Op(
             op @ (BinaryOp::Add
@@ -125,8 +127,8 @@ impl Parser<'_> {
             && op.precedence() > min
         {
             self.deepen()?;
-            self.take()?;
-            let rhs = self.duration_expr(op.precedence() - u8::from(op == BinaryOp::Pow))?;
+            let sign = self.take()?.range;
+            let rhs = self.duration_expr(op.precedence() - u8::from(op == BinaryOp::Pow), rule)?;
             if let (BinaryOp::Div | BinaryOp::Mod, DurationKind::Number(number)) = (op, &rhs.kind)
                 && number.value == 0.0
             {
@@ -135,7 +137,7 @@ impl Parser<'_> {
                 } else {
                     "modulo"
                 };
-                return Err(self.error(number.range, format!("{what} by zero")));
+                return Err(self.error(sign, format!("{what} by zero")));
             }
             let range = lhs.range.merge(rhs.range);
             let kind = DurationKind::Binary(op, Box::new(lhs), Box::new(rhs));
@@ -154,11 +156,7 @@ impl Parser<'_> {
         Ok((item.range.start, item.token == Token::Op(BinaryOp::Sub)))
     }
 
-    fn duration_primary(
-        &mut self,
-        context: &str,
-        expected: &str,
-    ) -> Result<DurationExpr, ParseError> {
+    fn duration_primary(&mut self, rule: Rule) -> Result<DurationExpr, ParseError> {
         match self.peek() {
             Token::Number | Token::Duration => {
                 let number = self.number_literal()?;
@@ -171,8 +169,8 @@ impl Parser<'_> {
             }
             Token::LeftParen => {
                 let open = self.take()?;
-                let mut expr = self.duration_expr(0)?;
-                let close = self.expect(Token::RightParen, context, "\")\"")?;
+                let mut expr = self.duration_expr(0, rule)?;
+                let close = self.duration_token(Token::RightParen, rule)?;
                 if !matches!(expr.kind, DurationKind::Number(_)) {
                     expr.wrapped = true;
                     expr.range = open.range.merge(close.range);
@@ -181,8 +179,8 @@ impl Parser<'_> {
             }
             Token::Step | Token::Range => {
                 let item = self.take()?;
-                self.expect(Token::LeftParen, context, "\"(\"")?;
-                let close = self.expect(Token::RightParen, context, "\")\"")?;
+                self.duration_token(Token::LeftParen, rule)?;
+                let close = self.duration_token(Token::RightParen, rule)?;
                 let kind = if item.token == Token::Step {
                     DurationKind::Step
                 } else {
@@ -194,19 +192,23 @@ impl Parser<'_> {
                     range: item.range.merge(close.range),
                 })
             }
-            Token::MinOf | Token::MaxOf => self.duration_choice(context),
-            _ => Err(self.unexpected(context, expected)),
+            Token::MinOf | Token::MaxOf => self.duration_choice(rule),
+            _ => Err(self.unexpected(rule.context(), rule.expected())),
         }
     }
 
+    fn duration_token(&mut self, token: Token, rule: Rule) -> Result<Item, ParseError> {
+        self.expect(token, rule.context(), rule.expected())
+    }
+
     /// `min_of(a, b)` or `max_of(a, b)`.
-    fn duration_choice(&mut self, context: &str) -> Result<DurationExpr, ParseError> {
+    fn duration_choice(&mut self, rule: Rule) -> Result<DurationExpr, ParseError> {
         let item = self.take()?;
-        self.expect(Token::LeftParen, context, "\"(\"")?;
-        let first = Box::new(self.duration_expr(0)?);
-        self.expect(Token::Comma, context, "\",\"")?;
-        let second = Box::new(self.duration_expr(0)?);
-        let close = self.expect(Token::RightParen, context, "\")\"")?;
+        self.duration_token(Token::LeftParen, rule)?;
+        let first = Box::new(self.duration_expr(0, rule)?);
+        self.duration_token(Token::Comma, rule)?;
+        let second = Box::new(self.duration_expr(0, rule)?);
+        let close = self.duration_token(Token::RightParen, rule)?;
         let kind = match item.token {
             Token::MinOf => DurationKind::MinOf(first, second),
             _ => DurationKind::MaxOf(first, second),
@@ -232,10 +234,10 @@ impl Parser<'_> {
         let amount = match self.peek() {
             Token::Op(BinaryOp::Add | BinaryOp::Sub) => {
                 let (start, negative) = self.sign()?;
-                let operand = self.duration_primary("offset", OFFSET_EXPECTED)?;
+                let operand = self.duration_primary(Rule::Offset)?;
                 signed(negative, start, operand)
             }
-            _ => self.duration_primary("offset", OFFSET_EXPECTED)?,
+            _ => self.duration_primary(Rule::Offset)?,
         };
         let (offset, end) = match &mut expr {
             Expr::Vector(selector) => (&mut selector.offset, &mut selector.range.end),

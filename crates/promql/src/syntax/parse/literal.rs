@@ -17,16 +17,17 @@ impl Parser<'_> {
             let millis = headwater_model::duration::parse_duration(text);
             millis.map_err(|error| self.error(item.range, error.to_string()))? as f64 / 1000.0
         } else {
-            let message = || {
+            let bad = |what: &str| {
                 let quoted = headwater_model::quote::go_quoted(text);
-                self.error(
-                    item.range,
-                    format!(
-                        "error parsing number: strconv.ParseFloat: parsing {quoted}: invalid syntax"
-                    ),
-                )
+                let message =
+                    format!("error parsing number: strconv.ParseFloat: parsing {quoted}: {what}");
+                self.error(item.range, message)
             };
-            parse_number(text).ok_or_else(message)?
+            let value = parse_number(text).ok_or_else(|| bad("invalid syntax"))?;
+            if value.is_infinite() && text.starts_with(|first: char| !first.is_ascii_alphabetic()) {
+                return Err(bad("value out of range"));
+            }
+            value
         };
         self.take()?;
         Ok(NumberLiteral {
