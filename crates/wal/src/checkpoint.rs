@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use headwater_env::Files;
 
-use crate::{Framing, Result, SegmentWriter};
+use crate::{Framing, Result, WholeLogWriter};
 
 const PREFIX: &str = "checkpoint.";
 const TMP: &str = ".tmp";
@@ -56,10 +56,8 @@ pub fn remove_checkpoints_before(files: &dyn Files, dir: &Path, upto: u64) -> Re
 /// Writes a checkpoint beside the segments; it counts once it is finished.
 #[derive(Debug)]
 pub struct CheckpointWriter {
-    files: Arc<dyn Files>,
-    dir: PathBuf,
     upto: u64,
-    writer: SegmentWriter,
+    writer: WholeLogWriter,
 }
 
 impl CheckpointWriter {
@@ -71,45 +69,22 @@ impl CheckpointWriter {
         framing: Framing,
         segment_bytes: u64,
     ) -> Result<CheckpointWriter> {
-        let tmp = dir.join(format!("{PREFIX}{upto:08}{TMP}"));
-        if files.is_dir(&tmp) {
-            files.remove_dir_all(&tmp)?;
-        }
-        let writer = SegmentWriter::create(Arc::clone(&files), &tmp, framing, segment_bytes)?;
-        Ok(CheckpointWriter {
-            files,
-            dir: dir.to_path_buf(),
-            upto,
-            writer,
-        })
+        let target = dir.join(format!("{PREFIX}{upto:08}"));
+        let writer = WholeLogWriter::create(files, &target, framing, segment_bytes)?;
+        Ok(CheckpointWriter { upto, writer })
     }
 
     /// Appends records.
     pub fn append<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<()> {
-        let mut unsynced = Vec::new();
-        self.writer
-            .append_with(records, &mut |file| unsynced.push(file))?;
-        for file in unsynced {
-            file.sync()?;
-        }
-        Ok(())
+        self.writer.append(records)
     }
 
     /// Makes the checkpoint durable and gives it its name, in this order: a
     /// crash leaves all of it or none.
     pub fn finish(self) -> Result<Checkpoint> {
-        self.writer.sync()?;
-        let tmp = self.dir.join(format!("{PREFIX}{:08}{TMP}", self.upto));
-        let dir = self.dir.join(format!("{PREFIX}{:08}", self.upto));
-        if self.files.is_dir(&dir) {
-            self.files.remove_dir_all(&dir)?;
-        }
-        self.files.rename(&tmp, &dir)?;
-        self.files.sync_dir(&self.dir)?;
-        Ok(Checkpoint {
-            upto: self.upto,
-            dir,
-        })
+        let dir = self.writer.finish()?;
+        let upto = self.upto;
+        Ok(Checkpoint { upto, dir })
     }
 }
 
