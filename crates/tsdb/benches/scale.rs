@@ -1,0 +1,246 @@
+//! How cost grows with the number of series: every step of a store's life, each
+//! in a process of its own, with its CPU time and its memory.
+//!
+//! ```text
+//! cargo bench -p headwater-tsdb --bench scale -- --series 10000,100000,1000000 --samples 120
+//! ```
+//!
+//! Steps: `write` appends and commits (batches of 1000, references known, log
+//! with snappy on a real disk) and ends like a killed process; `replay` opens
+//! the store; `select` decodes all samples into columns; `block` makes a block
+//! of the whole head. `--mapped` has full chunks written to files meanwhile, as
+//! a server does, so that `replay` finds most samples there. CPU times are those
+//! of all threads and leave out making up the data; memory is what belongs to
+//! the process alone (`RssAnon`), without pages of files that the system may
+//! drop: at the end, and at its peak during the step.
+
+mod data;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use headwater_model::{Matcher, SeriesColumns, TimeRange};
+use headwater_storage::{Select, SelectRequest, block_on};
+use rustix::time::{ClockId, clock_gettime};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const STEPS: [&str; 4] = ["write", "replay", "select", "block"];
+
+#[derive(Clone, Debug)]
+struct Work {
+    series: usize,
+    samples: usize,
+    mapped: bool,
+}
+
+/// What a step has taken.
+struct Taken {
+    cpu: Duration,
+    wall: Duration,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|a| a == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    let samples = value("--samples")
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(120);
+    let list = value("--series").unwrap_or_else(|| "10000,100000".into());
+    let mapped = arguments.iter().any(|a| a == "--mapped");
+    let works: Vec<Work> = list
+        .split(',')
+        .filter_map(|n| n.trim().parse().ok())
+        .map(|series| Work {
+            series,
+            samples,
+            mapped,
+        })
+        .collect();
+    match (value("--step"), value("--dir"), works.first()) {
+        (Some(step), Some(dir), Some(work)) => {
+            step_of(&step, Path::new(&dir), work);
+            ExitCode::SUCCESS
+        }
+        _ => table(&works),
+    }
+}
+
+/// Runs all steps and prints a table.
+fn table(works: &[Work]) -> ExitCode {
+    println!(
+        "| series x samples | step | CPU ns a sample | wall ns | B a series | peak MiB | end MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for work in works {
+        let dir = tempfile::tempdir().expect("a directory");
+        for step in STEPS {
+            let mut child = Command::new(std::env::current_exe().expect("this program"));
+            child.args(["--step", step, "--dir"]).arg(dir.path());
+            child.args(["--series", &work.series.to_string()]);
+            child.args(["--samples", &work.samples.to_string()]);
+            if work.mapped {
+                child.arg("--mapped");
+            }
+            if !child.status().is_ok_and(|status| status.success()) {
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn step_of(step: &str, dir: &Path, work: &Work) {
+    let before = memory("RssAnon:");
+    let watch = Watch::start();
+    let taken = match step {
+        "write" => write(dir, work),
+        "replay" => replay(dir),
+        "select" => select(dir),
+        _ => block(dir),
+    };
+    let (end, peak) = (memory("RssAnon:"), watch.stop());
+    let count = (work.series * work.samples) as f64;
+    let ns = |time: Duration| time.as_nanos() as f64 / count;
+    println!(
+        "| {} x {} | {step} | {:.1} | {:.1} | {} | {:.1} | {:.1} |",
+        work.series,
+        work.samples,
+        ns(taken.cpu),
+        ns(taken.wall),
+        (end.saturating_sub(before) << 10) / work.series as u64,
+        peak as f64 / 1024.0,
+        end as f64 / 1024.0,
+    );
+    // As if killed: nothing is closed, nothing flushed.
+    std::process::exit(0);
+}
+
+fn write(dir: &Path, work: &Work) -> Taken {
+    let db = data::builder(dir).open().expect("a store");
+    let series = data::create(&db, work.series);
+    let mut samples = Vec::with_capacity(data::BATCH);
+    let (mut cpu, mut wall) = (Duration::ZERO, Duration::ZERO);
+    for at in 0..work.samples as i64 {
+        for (batch, series) in series.chunks(data::BATCH).enumerate() {
+            data::samples_at(series, batch * data::BATCH, at, &mut samples);
+            let timer = Timer::start();
+            data::commit(&db, &samples);
+            let taken = timer.stop();
+            cpu += taken.cpu;
+            wall += taken.wall;
+        }
+        if work.mapped && at % 4 == 3 {
+            db.maintain().expect("maintenance");
+        }
+    }
+    std::mem::forget(db);
+    Taken { cpu, wall }
+}
+
+fn replay(dir: &Path) -> Taken {
+    let timer = Timer::start();
+    let db = data::builder(dir).open().expect("a store");
+    let taken = timer.stop();
+    assert!(db.damage().is_empty(), "{:?}", db.damage());
+    // A server goes on for long enough to give back what it does not use.
+    std::thread::sleep(Duration::from_millis(100));
+    std::mem::forget(db);
+    taken
+}
+
+fn select(dir: &Path) -> Taken {
+    let db = data::builder(dir).open().expect("a store");
+    let timer = Timer::start();
+    let matchers = vec![Matcher::equal("cluster", "eu-west-1")];
+    let request = SelectRequest::new(matchers, TimeRange::ALL);
+    let mut cursor = block_on(db.select(request)).expect("a cursor");
+    let (mut columns, mut count) = (SeriesColumns::default(), 0);
+    while cursor.advance().expect("a series").is_some() {
+        cursor.read(&mut columns).expect("samples");
+        count += columns.len();
+    }
+    assert!(count > 0, "samples");
+    let taken = timer.stop();
+    std::mem::forget(db);
+    taken
+}
+
+fn block(dir: &Path) -> Taken {
+    let db = data::builder(dir).open().expect("a store");
+    let timer = Timer::start();
+    db.flush_before(i64::MAX).expect("blocks");
+    let taken = timer.stop();
+    assert!(!db.blocks().is_empty(), "a block");
+    std::mem::forget(db);
+    taken
+}
+
+/// CPU time of all threads, and wall time.
+struct Timer {
+    cpu: Duration,
+    wall: Instant,
+}
+
+impl Timer {
+    fn start() -> Timer {
+        Timer {
+            cpu: cpu_time(),
+            wall: Instant::now(),
+        }
+    }
+
+    fn stop(self) -> Taken {
+        Taken {
+            cpu: cpu_time() - self.cpu,
+            wall: self.wall.elapsed(),
+        }
+    }
+}
+
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// KiB that a line of the process's status says; 0 where there is none.
+fn memory(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let found = status.lines().find_map(|l| l.strip_prefix(line));
+    let number = found.and_then(|rest| rest.split_whitespace().next());
+    number.and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Looks at the process's own memory every few milliseconds: the system keeps
+/// a peak only of all memory, files included.
+struct Watch {
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: std::thread::JoinHandle<u64>,
+}
+
+impl Watch {
+    fn start() -> Watch {
+        use std::sync::atomic::Ordering;
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut peak = 0;
+            while !seen.load(Ordering::Relaxed) {
+                peak = peak.max(memory("RssAnon:"));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            peak
+        });
+        Watch { stop, thread }
+    }
+
+    fn stop(self) -> u64 {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.thread.join().unwrap_or(0).max(memory("RssAnon:"))
+    }
+}
