@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::message::{FieldView, Message, RawMessage, SEVERITY_DEFAULT, Uuid, dashed};
+use crate::message::{
+    Field, FieldView, Message, PlainMessage, RawMessage, SEVERITY_DEFAULT, Uuid, dashed,
+};
 
 /// One message on its way, encoded or owned, with its signer and the number
 /// of times filters have injected messages that led to it.
@@ -16,11 +18,13 @@ pub struct Event {
     loops: u16,
 }
 
-/// The two forms of a message.
+/// The three forms of a message.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// Still encoded, indexed.
     Raw(RawMessage),
+    /// A record of text, with headers that its stream shares.
+    Plain(PlainMessage),
     /// Owned parts.
     Owned(Box<Message>),
 }
@@ -34,6 +38,12 @@ impl From<Message> for Event {
 impl From<RawMessage> for Event {
     fn from(message: RawMessage) -> Event {
         Event::new(Body::Raw(message))
+    }
+}
+
+impl From<PlainMessage> for Event {
+    fn from(message: PlainMessage) -> Event {
+        Event::new(Body::Plain(message))
     }
 }
 
@@ -77,12 +87,12 @@ impl Event {
 
     /// The message, owned and free to change. Decodes it if need be.
     pub fn message_mut(&mut self) -> &mut Message {
-        if let Body::Raw(raw) = &self.body {
-            self.body = Body::Owned(Box::new(raw.to_message()));
+        if !matches!(self.body, Body::Owned(_)) {
+            self.body = Body::Owned(Box::new(self.to_message()));
         }
         match &mut self.body {
             Body::Owned(message) => message,
-            Body::Raw(_) => unreachable!("a raw body was replaced above"),
+            _ => unreachable!("any other body was replaced above"),
         }
     }
 
@@ -90,6 +100,7 @@ impl Event {
     pub fn to_message(&self) -> Message {
         match &self.body {
             Body::Raw(raw) => raw.to_message(),
+            Body::Plain(plain) => plain.to_message(),
             Body::Owned(message) => (**message).clone(),
         }
     }
@@ -98,6 +109,7 @@ impl Event {
     pub fn size(&self) -> usize {
         let body = match &self.body {
             Body::Raw(raw) => raw.len(),
+            Body::Plain(plain) => plain.payload().len(),
             Body::Owned(message) => message.size_hint(),
         };
         body + size_of::<Event>()
@@ -107,6 +119,7 @@ impl Event {
     pub fn encode(&self, out: &mut Vec<u8>) {
         match &self.body {
             Body::Raw(raw) => out.extend_from_slice(raw.body()),
+            Body::Plain(plain) => plain.to_message().encode(out),
             Body::Owned(message) => message.encode(out),
         }
     }
@@ -116,6 +129,7 @@ impl Event {
     pub fn kind(&self) -> &[u8] {
         match &self.body {
             Body::Raw(raw) => raw.kind(),
+            Body::Plain(plain) => text(&plain.stream().kind),
             Body::Owned(message) => text(&message.kind),
         }
     }
@@ -125,6 +139,7 @@ impl Event {
     pub fn logger(&self) -> &[u8] {
         match &self.body {
             Body::Raw(raw) => raw.logger(),
+            Body::Plain(plain) => text(&plain.stream().logger),
             Body::Owned(message) => text(&message.logger),
         }
     }
@@ -134,6 +149,7 @@ impl Event {
     pub fn payload(&self) -> &[u8] {
         match &self.body {
             Body::Raw(raw) => raw.payload(),
+            Body::Plain(plain) => plain.payload(),
             Body::Owned(message) => text(&message.payload),
         }
     }
@@ -143,6 +159,7 @@ impl Event {
     pub fn env_version(&self) -> &[u8] {
         match &self.body {
             Body::Raw(raw) => raw.env_version(),
+            Body::Plain(plain) => text(&plain.stream().env_version),
             Body::Owned(message) => text(&message.env_version),
         }
     }
@@ -152,6 +169,7 @@ impl Event {
     pub fn hostname(&self) -> &[u8] {
         match &self.body {
             Body::Raw(raw) => raw.hostname(),
+            Body::Plain(plain) => text(&plain.stream().hostname),
             Body::Owned(message) => text(&message.hostname),
         }
     }
@@ -160,6 +178,7 @@ impl Event {
     pub fn uuid(&self) -> Option<&[u8]> {
         match &self.body {
             Body::Raw(raw) => raw.uuid(),
+            Body::Plain(plain) => Some(plain.uuid().as_bytes()),
             Body::Owned(message) => message.uuid.as_ref().map(Uuid::as_bytes),
         }
     }
@@ -174,6 +193,7 @@ impl Event {
     pub fn timestamp(&self) -> i64 {
         match &self.body {
             Body::Raw(raw) => raw.timestamp(),
+            Body::Plain(plain) => plain.timestamp(),
             Body::Owned(message) => message.timestamp.unwrap_or(0),
         }
     }
@@ -183,6 +203,7 @@ impl Event {
     pub fn severity(&self) -> i32 {
         match &self.body {
             Body::Raw(raw) => raw.severity(),
+            Body::Plain(plain) => plain.stream().severity.unwrap_or(SEVERITY_DEFAULT),
             Body::Owned(message) => message.severity.unwrap_or(SEVERITY_DEFAULT),
         }
     }
@@ -192,6 +213,7 @@ impl Event {
     pub fn pid(&self) -> i32 {
         match &self.body {
             Body::Raw(raw) => raw.pid(),
+            Body::Plain(plain) => plain.stream().pid.unwrap_or(0),
             Body::Owned(message) => message.pid.unwrap_or(0),
         }
     }
@@ -200,23 +222,28 @@ impl Event {
     pub fn fields(&self) -> impl Iterator<Item = FieldView<'_>> {
         let (raw, owned) = match &self.body {
             Body::Raw(raw) => (Some(raw.fields()), None),
-            Body::Owned(message) => (None, Some(message.fields.iter().map(|f| f.view()))),
+            _ => (None, Some(self.owned_fields().iter().map(Field::view))),
         };
         raw.into_iter().flatten().chain(owned.into_iter().flatten())
     }
 
+    /// The fields of a message that is not encoded.
+    fn owned_fields(&self) -> &[Field] {
+        match &self.body {
+            Body::Raw(_) => &[],
+            Body::Plain(plain) => &plain.stream().fields,
+            Body::Owned(message) => &message.fields,
+        }
+    }
+
     /// The `index`-th field of that name.
     pub fn field(&self, name: &[u8], index: usize) -> Option<FieldView<'_>> {
-        match &self.body {
-            Body::Raw(raw) => raw.fields().filter(|f| f.name() == name).nth(index),
-            Body::Owned(message) => {
-                let mut named = message
-                    .fields
-                    .iter()
-                    .filter(|f| f.name.as_deref().unwrap_or_default() == name);
-                named.nth(index).map(|f| f.view())
-            }
+        if let Body::Raw(raw) = &self.body {
+            return raw.fields().filter(|f| f.name() == name).nth(index);
         }
+        let named = |f: &&Field| f.name.as_deref().unwrap_or_default() == name;
+        let field = self.owned_fields().iter().filter(named).nth(index);
+        field.map(Field::view)
     }
 }
 
@@ -230,9 +257,11 @@ mod tests {
     use crate::message::Field;
 
     #[test]
-    fn both_forms_read_alike() {
+    fn all_forms_read_alike() {
         let message = Message {
+            uuid: Some(Uuid::from_bytes(&[7; 16])),
             timestamp: Some(9),
+            payload: Some("p".into()),
             kind: Some("k".into()),
             logger: Some("l".into()),
             fields: vec![Field::string("f", "1", ""), Field::string("f", "2", "")],
@@ -240,7 +269,21 @@ mod tests {
         };
         let owned = Event::from(message.clone());
         let raw = Event::from(RawMessage::new(message.to_bytes().into()).unwrap());
-        for event in [&owned, &raw] {
+        let stream = Arc::new(Message {
+            uuid: None,
+            timestamp: None,
+            payload: None,
+            ..message.clone()
+        });
+        let uuid = Uuid::from_bytes(&[7; 16]);
+        let plain = Event::from(PlainMessage::new(stream, uuid, 9, "p".into()));
+        for event in [&owned, &raw, &plain] {
+            let mut encoded = Vec::new();
+            event.encode(&mut encoded);
+            assert_eq!(encoded, message.to_bytes());
+            assert_eq!(event.to_message(), message);
+            assert_eq!(event.uuid(), Some(&[7; 16][..]));
+            assert_eq!(event.payload(), b"p");
             assert_eq!(event.kind(), b"k");
             assert_eq!(event.logger(), b"l");
             assert_eq!(event.severity(), 7);

@@ -13,6 +13,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Huge pages make the memory of a small process look large and gain a
+    // stream of bytes nothing. Where they cannot be turned off, so be it.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let args = match args::parse(std::env::args()) {
         Ok(args) => args,
         Err(code) => return code,

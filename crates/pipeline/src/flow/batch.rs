@@ -104,6 +104,15 @@ impl Batch {
         }
     }
 
+    /// The same batch, known to keep a buffer of `held` bytes alive, however
+    /// little of it its messages are.
+    #[must_use]
+    pub fn holding(mut self, held: usize) -> Batch {
+        let slots = self.events.len() * size_of::<Event>();
+        self.bytes = self.bytes.max(held + slots);
+        self
+    }
+
     /// The messages.
     pub fn events(&self) -> &[Event] {
         &self.events
@@ -303,6 +312,18 @@ mod tests {
         assert_eq!(*seen.lock(), None);
         second.refuse();
         assert_eq!(*seen.lock(), Some(Outcome::Refused));
+    }
+
+    #[test]
+    fn a_batch_counts_the_buffer_it_keeps_alive() {
+        let small = Batch::new(Vec::new(), None).holding(4096);
+        assert_eq!(small.bytes(), 4096);
+        let event = Event::from(Message {
+            payload: Some(vec![0; 5000].into()),
+            ..Message::default()
+        });
+        let large = Batch::new(vec![event], None).holding(100);
+        assert!(large.bytes() > 5000);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod batch;
 mod queue;
 mod router;
 mod signal;
+mod spares;
 mod spool;
 
 pub use acks::Acks;
@@ -13,4 +14,5 @@ pub use batch::{Batch, Delivery, Finalizer, Outcome, Receipt};
 pub use queue::{Pop, PushError, Queue, WhenFull};
 pub use router::{Route, Router, Scratch, Stopped};
 pub use signal::{HookGuard, Signal};
+pub(crate) use spares::Spares;
 pub use spool::{Spool, SpoolError, SpoolFull, SpoolSettings};

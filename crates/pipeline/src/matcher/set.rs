@@ -4,7 +4,7 @@
 //! and only they are evaluated, so an output that never matches costs next
 //! to nothing.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::event::Event;
 

@@ -1,7 +1,8 @@
 //! heka's message: nine headers and a list of typed fields.
 //!
-//! A message exists in two forms. [`Message`] owns its parts and can be
-//! changed. [`RawMessage`] is the encoded bytes with an index of where the
+//! A message exists in three forms. [`Message`] owns its parts and can be
+//! changed. [`PlainMessage`] is a record of text that shares its headers with
+//! the other records of its stream. [`RawMessage`] is the encoded bytes with an index of where the
 //! headers lie: matchers, the disk queue and framed outputs work on it
 //! directly, so a message that only passes through is never decoded and
 //! leaves with the very bytes it came with.
@@ -10,6 +11,7 @@
 
 mod field;
 mod frame;
+mod plain;
 mod raw;
 mod uuid;
 mod wire;
@@ -19,6 +21,7 @@ pub use frame::{
     FrameError, FrameHeader, HEADER_MAX, HmacHash, RECORD_SEPARATOR, Signer, UNIT_SEPARATOR,
     Verdict, Verifier, put_frame, record_max,
 };
+pub use plain::PlainMessage;
 pub use raw::RawMessage;
 pub(crate) use uuid::dashed;
 pub use uuid::{Uuid, UuidSource};

@@ -35,9 +35,27 @@ impl Emitter {
         events: Vec<Event>,
         finalizer: Option<Finalizer>,
     ) -> Result<(), Stopped> {
-        self.stats.processed.add(events.len() as u64);
-        self.router
-            .send(Batch::new(events, finalizer), &mut self.scratch)
+        self.send(Batch::new(events, finalizer))
+    }
+
+    /// Like [`Emitter::emit`], for messages cut out of a buffer of `held`
+    /// bytes, which counts against the bounds of queues as a whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`Emitter::emit`].
+    pub fn emit_from(
+        &mut self,
+        events: Vec<Event>,
+        finalizer: Option<Finalizer>,
+        held: usize,
+    ) -> Result<(), Stopped> {
+        self.send(Batch::new(events, finalizer).holding(held))
+    }
+
+    fn send(&mut self, batch: Batch) -> Result<(), Stopped> {
+        self.stats.processed.add(batch.events().len() as u64);
+        self.router.send(batch, &mut self.scratch)
     }
 
     /// The counters of the plugin.

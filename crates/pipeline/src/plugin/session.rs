@@ -11,11 +11,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::event::Event;
-use crate::flow::{Finalizer, Stopped};
-use crate::message::{Field, Message, RawMessage, UuidSource};
+use crate::flow::{Finalizer, Spares, Stopped};
+use crate::message::{Field, Message, PlainMessage, RawMessage, UuidSource};
 
 use super::cut::cut;
 use super::decoder::{Decoder, Decoding, Incoming};
@@ -23,13 +22,13 @@ use super::emitter::Emitter;
 use super::splitter::{Content, Splitter};
 use super::stats::Counter;
 
-/// How much is read at once when records are small.
-const READ_BYTES: usize = 64 * 1024;
+/// How much is read at once, unless records are larger: of a stream that
+/// trickles, and of one that always has more.
+const READ_FIRST: usize = 64 * 1024;
+const READ_MOST: usize = 256 * 1024;
 /// Below this share of a buffer, its content is copied out so that a few
 /// small messages do not keep a large buffer alive.
 const COPY_BELOW: usize = 8;
-/// Spare buffers a session keeps.
-const SPARE_BUFFERS: usize = 4;
 /// A decode error is cut to this length in messages, as in heka.
 const ERROR_MAX: usize = 500;
 
@@ -65,7 +64,7 @@ impl SessionOptions {
     }
 }
 
-type Confirm = Box<dyn FnMut(u64) -> Option<Finalizer> + Send>;
+type Confirm = Box<dyn FnMut(u64, &[u8]) -> Option<Finalizer> + Send>;
 
 /// A stream with its splitter and decoder.
 pub struct Session {
@@ -73,12 +72,14 @@ pub struct Session {
     splitter: Box<dyn Splitter>,
     decoder: Option<Box<dyn Decoder>>,
     options: SessionOptions,
-    template: Message,
+    template: Arc<Message>,
     emitter: Emitter,
     uuids: UuidSource,
     spares: Spares,
     buffer: Vec<u8>,
     filled: usize,
+    /// Bytes of the next buffer.
+    size: usize,
     /// Bytes of the stream that need not be read again.
     consumed: u64,
     found: Vec<(usize, usize)>,
@@ -119,18 +120,19 @@ impl Session {
             undecoded: stats.counter("DecodeFailures"),
         };
         let spares = Spares::default();
-        let size = READ_BYTES.max(options.record_max + 1);
+        let size = READ_FIRST.max(options.record_max + 1);
         Session {
             name: name.into(),
             splitter,
             decoder,
             buffer: spares.take(size),
             options,
-            template,
+            template: Arc::new(template),
             emitter,
             uuids: UuidSource::new(),
             spares,
             filled: 0,
+            size,
             consumed: 0,
             found: Vec::new(),
             confirm: None,
@@ -139,14 +141,18 @@ impl Session {
     }
 
     /// Asks `confirm` for a finalizer for each batch. It is given how many
-    /// bytes of the stream need not be read again once the batch arrived.
-    pub fn confirm_with(&mut self, confirm: impl FnMut(u64) -> Option<Finalizer> + Send + 'static) {
+    /// bytes of the stream need not be read again once the batch arrived,
+    /// and those of them that came since it was last asked.
+    pub fn confirm_with(
+        &mut self,
+        confirm: impl FnMut(u64, &[u8]) -> Option<Finalizer> + Send + 'static,
+    ) {
         self.confirm = Some(Box::new(confirm));
     }
 
     /// What messages made from plain records start as.
     pub fn template_mut(&mut self) -> &mut Message {
-        &mut self.template
+        Arc::make_mut(&mut self.template)
     }
 
     /// Bytes of the stream behind which nothing needs to be read again.
@@ -169,8 +175,20 @@ impl Session {
     pub fn read_from(&mut self, source: &mut dyn Read) -> io::Result<usize> {
         let read = source.read(&mut self.buffer[self.filled..])?;
         self.filled += read;
+        self.adapt(read);
         self.advance(false).map_err(stopped)?;
         Ok(read)
+    }
+
+    /// Reads that fill a buffer ask for larger ones: fewer calls, fewer
+    /// batches. Reads that would leave most of it empty do not need it.
+    fn adapt(&mut self, read: usize) {
+        let least = self.options.record_max + 1;
+        if self.filled == self.buffer.len() {
+            self.size = READ_MOST.max(least);
+        } else if read < READ_FIRST / 4 {
+            self.size = READ_FIRST.max(least);
+        }
     }
 
     /// Takes bytes as if they had been read.
@@ -265,7 +283,7 @@ impl Session {
 
     /// Decodes and sends the records found in the first `used` bytes.
     fn hand_over(&mut self, used: usize) -> Result<(), Stopped> {
-        let bytes = self.cut_off(used);
+        let (bytes, held) = self.cut_off(used);
         self.consumed += used as u64;
         let now = now_nanos();
         let found = std::mem::take(&mut self.found);
@@ -276,31 +294,32 @@ impl Session {
         self.found = found;
         self.found.clear();
         let finalizer = match &mut self.confirm {
-            Some(confirm) => confirm(self.consumed),
+            Some(confirm) => confirm(self.consumed, &bytes),
             None => None,
         };
         if events.is_empty() && finalizer.is_none() {
             return Ok(());
         }
-        self.emitter.emit(events, finalizer)
+        self.emitter.emit_from(events, finalizer, held)
     }
 
     /// Shares the first `used` bytes of the buffer and moves the rest to the
-    /// front of another one.
-    fn cut_off(&mut self, used: usize) -> Bytes {
-        let size = self.buffer.len();
-        if used < size / COPY_BELOW {
+    /// front of another one. Also says how many bytes the share keeps alive.
+    fn cut_off(&mut self, used: usize) -> (Bytes, usize) {
+        let held = self.buffer.len();
+        let rest = self.filled - used;
+        if used < held / COPY_BELOW && held <= self.size {
             let bytes = Bytes::copy_from_slice(&self.buffer[..used]);
             self.buffer.copy_within(used..self.filled, 0);
-            self.filled -= used;
-            return bytes;
+            self.filled = rest;
+            return (bytes, used);
         }
-        let mut next = self.spares.take(size);
-        let rest = self.filled - used;
+        // A smaller buffer must still have room to read more.
+        let mut next = self.spares.take(self.size.max(rest + 1));
         next[..rest].copy_from_slice(&self.buffer[used..self.filled]);
         self.filled = rest;
         let full = std::mem::replace(&mut self.buffer, next);
-        self.spares.share(full, used)
+        (self.spares.share(full, used), held)
     }
 
     fn record(&mut self, record: Bytes, now: i64, events: &mut Vec<Event>) {
@@ -338,11 +357,9 @@ impl Session {
     }
 
     fn plain(&mut self, payload: Bytes, now: i64) -> Incoming {
-        let mut message = self.template.clone();
-        message.uuid = Some(self.uuids.next_uuid());
-        message.timestamp = Some(now);
-        message.payload = Some(payload);
-        Incoming::Event(message.into())
+        let uuid = self.uuids.next_uuid();
+        let plain = PlainMessage::new(self.template.clone(), uuid, now, payload);
+        Incoming::Event(plain.into())
     }
 
     fn decode(&mut self, incoming: Incoming, events: &mut Vec<Event>) {
@@ -412,45 +429,4 @@ pub(crate) fn now_nanos() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// Buffers that come back when the last message cut out of them is gone.
-#[derive(Debug, Clone, Default)]
-struct Spares(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Spares {
-    fn take(&self, size: usize) -> Vec<u8> {
-        let spare = self.0.lock().pop();
-        spare.unwrap_or_else(|| vec![0; size])
-    }
-
-    fn share(&self, buffer: Vec<u8>, used: usize) -> Bytes {
-        let owner = Lent {
-            buffer,
-            home: self.clone(),
-        };
-        Bytes::from_owner(owner).slice(..used)
-    }
-}
-
-/// A buffer on loan to messages.
-#[derive(Debug)]
-struct Lent {
-    buffer: Vec<u8>,
-    home: Spares,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let mut spares = self.home.0.lock();
-        if spares.len() < SPARE_BUFFERS {
-            spares.push(std::mem::take(&mut self.buffer));
-        }
-    }
 }

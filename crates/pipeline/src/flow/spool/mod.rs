@@ -28,6 +28,7 @@ use super::acks::Acks;
 use super::batch::{Batch, Delivery, Finalizer};
 use super::queue::{Pop, Queue};
 use super::signal::Signal;
+use super::spares::Spares;
 
 /// The cursor is written at most this often, and at the end.
 const CURSOR_EVERY: Duration = Duration::from_millis(200);
@@ -223,32 +224,48 @@ fn load(files: &dyn Files, directory: &Path) -> Option<Cursor> {
     serde_json::from_slice(&bytes).ok()
 }
 
+/// Deliveries to be written together, encoded one behind the other in a
+/// buffer that is used again.
+#[derive(Default)]
+struct Pending {
+    deliveries: Vec<Delivery>,
+    bytes: Vec<u8>,
+    /// Where each record ends in `bytes`.
+    ends: Vec<usize>,
+}
+
+impl Pending {
+    fn add(&mut self, delivery: Delivery) {
+        record::encode(delivery.events(), &mut self.bytes);
+        self.ends.push(self.bytes.len());
+        self.deliveries.push(delivery);
+    }
+
+    fn records(&self) -> Vec<&[u8]> {
+        let mut start = 0;
+        let record = |end: &usize| &self.bytes[std::mem::replace(&mut start, *end)..*end];
+        self.ends.iter().map(record).collect()
+    }
+
+    fn forget(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
 impl Shared {
     /// The writer's thread: until the front queue is closed and empty.
     fn write(&self, front: &Queue) {
-        let mut records: Vec<Vec<u8>> = Vec::new();
-        let mut taken: Vec<Delivery> = Vec::new();
+        let mut pending = Pending::default();
         while let Pop::Delivery(first) = front.pop(None) {
-            let mut bytes = 0;
-            let mut next = Some(first);
-            while let Some(delivery) = next {
-                let mut record = Vec::with_capacity(delivery.bytes());
-                record::encode(delivery.events(), &mut record);
-                bytes += record.len();
-                records.push(record);
-                taken.push(delivery);
-                // Whatever else is there already goes into the same write.
-                next = match front.pop_now() {
-                    Some(delivery) if bytes < WRITE_BYTES => Some(delivery),
-                    Some(delivery) => {
-                        self.append(&mut records, &mut taken);
-                        bytes = 0;
-                        Some(delivery)
-                    }
-                    None => None,
-                };
+            pending.add(first);
+            // Whatever else is there already goes into the same write.
+            while pending.bytes.len() < WRITE_BYTES
+                && let Some(delivery) = front.pop_now()
+            {
+                pending.add(delivery);
             }
-            if !self.append(&mut records, &mut taken) {
+            if !self.append(&mut pending) {
                 break;
             }
         }
@@ -258,14 +275,14 @@ impl Shared {
         }
     }
 
-    /// Appends the records and says that their messages arrived. False if
+    /// Appends what is pending and says that its messages arrived. False if
     /// the queue is given up.
-    fn append(&self, records: &mut Vec<Vec<u8>>, taken: &mut Vec<Delivery>) -> bool {
-        let records = std::mem::take(records);
-        let deliveries = std::mem::take(taken);
+    fn append(&self, pending: &mut Pending) -> bool {
+        let deliveries = std::mem::take(&mut pending.deliveries);
         while self.is_full() {
             match self.settings.when_full {
                 SpoolFull::Drop => {
+                    pending.forget();
                     deliveries.into_iter().for_each(Delivery::refuse);
                     return true;
                 }
@@ -281,8 +298,9 @@ impl Shared {
         let awaited = deliveries.iter().any(Delivery::is_awaited);
         let appended = self
             .wal
-            .append(&records)
+            .append(&pending.records())
             .and_then(|ticket| if awaited { ticket.wait() } else { Ok(()) });
+        pending.forget();
         match appended {
             Ok(()) => {
                 deliveries.into_iter().for_each(Delivery::done);
@@ -307,9 +325,10 @@ impl Shared {
 
     /// The reader's thread: until told to stop, or the back queue is gone.
     fn read(self: &Arc<Shared>, mut follower: Follower, back: &Queue) {
+        let spares = Spares::default();
         while !self.stop.is_raised() {
             let record = match follower.try_next() {
-                Ok(Some(record)) => (record::decode(record.bytes), record.end),
+                Ok(Some(record)) => (record::decode(record.bytes, &spares), record.end),
                 Ok(None) => {
                     self.save_cursor(false);
                     // A closed log wakes at once.

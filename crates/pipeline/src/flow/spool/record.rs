@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::event::Event;
+use crate::flow::Spares;
 use crate::message::RawMessage;
 
 const VERSION: u8 = 1;
@@ -39,9 +40,9 @@ pub(super) fn encode<'a>(events: impl Iterator<Item = &'a Event>, out: &mut Vec<
     }
 }
 
-/// The events of a record, or why it is none.
-pub(super) fn decode(record: &[u8]) -> Result<Vec<Event>, String> {
-    let shared = Bytes::copy_from_slice(record);
+/// The events of a record, or why it is none. They share a buffer of `spares`.
+pub(super) fn decode(record: &[u8], spares: &Spares) -> Result<Vec<Event>, String> {
+    let shared: Bytes = spares.copy(record);
     if shared.first() != Some(&VERSION) {
         return Err("a record of another version".to_owned());
     }
@@ -85,13 +86,14 @@ mod tests {
         ];
         let mut record = Vec::new();
         encode(events.iter(), &mut record);
-        let read = decode(&record).unwrap();
+        let spares = Spares::default();
+        let read = decode(&record, &spares).unwrap();
         assert_eq!(read.iter().map(Event::pid).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(read[0].signer(), Some("ops"));
         assert_eq!(read[1].loops(), 3);
         for cut in 2..record.len() {
             // A cut at the end of a message leaves a whole record behind.
-            if let Ok(events) = decode(&record[..cut]) {
+            if let Ok(events) = decode(&record[..cut], &spares) {
                 assert_eq!(events.len(), 1);
             }
         }

@@ -271,7 +271,7 @@ fn take(template: Message, body: &[u8], cx: &InputContext) -> StatusCode {
     } else {
         *session.template_mut() = template;
         let expected = acks.clone();
-        session.confirm_with(move |place| Some(expected.expect(place)));
+        session.confirm_with(move |place, _| Some(expected.expect(place)));
         session.push(body).and_then(|()| session.finish())
     };
     if taken.is_ok() && acks.wait_idle(PATIENCE) {

@@ -198,7 +198,7 @@ fn serve(
     }
     let acks: Acks<u64> = Acks::new();
     let expected = acks.clone();
-    session.confirm_with(move |consumed| Some(expected.expect(consumed)));
+    session.confirm_with(move |consumed, _| Some(expected.expect(consumed)));
     let writer = stream.try_clone().map_err(text)?;
     let done = crate::flow::Signal::new();
     thread::scope(|scope| {

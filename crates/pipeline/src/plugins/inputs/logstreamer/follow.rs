@@ -24,13 +24,13 @@ pub(super) struct Timing {
     pub(super) check: Duration,
 }
 
-/// Where the stream stands, shared with what makes finalizers.
+/// Up to where the file's records were handed over, shared with what makes
+/// finalizers.
 #[derive(Debug, Default)]
 struct Place {
     path: PathBuf,
-    /// Bytes of the file that the session was given.
-    given: u64,
-    /// The last of them.
+    seek: u64,
+    /// The last bytes before.
     tail: Tail,
 }
 
@@ -73,10 +73,10 @@ impl<'a> Follower<'a> {
         let kept = journal.clone();
         let place: Arc<Mutex<Place>> = Arc::default();
         let shared = place.clone();
-        session.confirm_with(move |consumed| {
-            let place = shared.lock();
-            let position = place.position(consumed)?;
-            Some(journal.expect(position))
+        session.confirm_with(move |consumed, bytes| {
+            let mut place = shared.lock();
+            place.advance(consumed, bytes);
+            Some(journal.expect(place.position()))
         });
         let mut follower = Follower {
             name,
@@ -136,10 +136,8 @@ impl<'a> Follower<'a> {
         match opened {
             Ok((reader, before)) => {
                 self.take(index, reader, length, &before);
-                let position = self.place.lock().position(length);
-                if let Some(position) = position
-                    && let Err(error) = self.journal.set(&position)
-                {
+                let position = self.place.lock().position();
+                if let Err(error) = self.journal.set(&position) {
                     tracing::warn!(stream = %self.name, "cannot write the journal: {error}");
                 }
             }
@@ -152,7 +150,7 @@ impl<'a> Follower<'a> {
         let file = &self.files[index];
         let mut place = self.place.lock();
         place.path.clone_from(&file.path);
-        place.given = at;
+        place.seek = at;
         place.tail.clear();
         place.tail.push(before);
         drop(place);
@@ -188,11 +186,7 @@ impl<'a> Follower<'a> {
         let Some(open) = &mut self.current else {
             return Ok(0);
         };
-        let mut source = Noted {
-            reader: &mut open.reader,
-            place: &self.place,
-        };
-        let read = self.session.read_from(&mut source)?;
+        let read = self.session.read_from(&mut open.reader)?;
         if read > 0 {
             open.looks = 0;
         }
@@ -257,8 +251,8 @@ impl<'a> Follower<'a> {
         let Some(open) = &self.current else {
             return false;
         };
-        let given = self.place.lock().given;
-        matches!(open.reader.state(), Ok((_, Some(length))) if length < given)
+        let read = self.session.consumed() + self.session.pending() as u64;
+        matches!(open.reader.state(), Ok((_, Some(length))) if length < read)
     }
 
     fn restart(&mut self) {
@@ -302,10 +296,7 @@ impl<'a> Follower<'a> {
             return Some(here + 1).filter(|next| *next < self.files.len());
         }
         // Renamed and compressed, or removed. Its copy is found by content.
-        let position = {
-            let place = self.place.lock();
-            place.position(place.given)?
-        };
+        let position = self.place.lock().position();
         let is_copy = |file: &LogFile| {
             let packed = file
                 .path
@@ -346,31 +337,17 @@ impl<'a> Follower<'a> {
 }
 
 impl Place {
-    /// The position after `consumed` bytes of the file. Its hash needs the
-    /// bytes before it, of which the last read may have brought more.
-    fn position(&self, consumed: u64) -> Option<Position> {
-        let surplus = usize::try_from(self.given.checked_sub(consumed)?).ok()?;
-        let last_hash = self.tail.hash_without(surplus)?;
-        Some(Position {
-            seek: consumed,
-            file_name: self.path.clone(),
-            last_hash,
-        })
+    /// Moves on over the bytes before `consumed` that were handed over last.
+    fn advance(&mut self, consumed: u64, bytes: &[u8]) {
+        self.seek = consumed;
+        self.tail.push(bytes);
     }
-}
 
-/// Notes what passes.
-struct Noted<'a> {
-    reader: &'a mut Reader,
-    place: &'a Mutex<Place>,
-}
-
-impl io::Read for Noted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        let mut place = self.place.lock();
-        place.given += count as u64;
-        place.tail.push(&buffer[..count]);
-        Ok(count)
+    fn position(&self) -> Position {
+        Position {
+            seek: self.seek,
+            file_name: self.path.clone(),
+            last_hash: self.tail.hash(),
+        }
     }
 }

@@ -41,15 +41,9 @@ pub(super) fn hash(before: &[u8]) -> String {
         .collect()
 }
 
-/// The last bytes read, so that a position's hash is at hand. A position may
-/// lie before the end of what was read by an unfinished record, whose bytes
-/// are kept as well.
+/// The last bytes before a position, as many as its hash needs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tail(Vec<u8>);
-
-/// Bytes of a tail: the largest record that is usual, and the hashed bytes.
-/// Before a larger one the position is not told.
-const KEPT: usize = 128 * 1024;
 
 impl Tail {
     pub(super) fn clear(&mut self) {
@@ -57,18 +51,14 @@ impl Tail {
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        let new = &bytes[bytes.len().saturating_sub(KEPT)..];
-        if self.0.len() + new.len() > KEPT * 2 {
-            let surplus = self.0.len().saturating_sub(KEPT);
-            self.0.drain(..surplus);
-        }
+        let new = &bytes[bytes.len().saturating_sub(HASHED)..];
+        let surplus = (self.0.len() + new.len()).saturating_sub(HASHED);
+        self.0.drain(..surplus);
         self.0.extend_from_slice(new);
     }
 
-    /// The hash as it was `surplus` bytes ago, if that is still known.
-    pub(super) fn hash_without(&self, surplus: usize) -> Option<String> {
-        let end = self.0.len().checked_sub(surplus)?;
-        Some(hash(&self.0[..end]))
+    pub(super) fn hash(&self) -> String {
+        hash(&self.0)
     }
 }
 
@@ -163,12 +153,13 @@ mod tests {
     #[test]
     fn a_tail_keeps_what_the_hash_needs() {
         let bytes: Vec<u8> = (0..2000u32).map(|n| n as u8).collect();
-        let mut tail = Tail::default();
-        for chunk in bytes.chunks(333) {
-            tail.push(chunk);
+        for chunk in [1, 333, 600, 2000] {
+            let mut tail = Tail::default();
+            for chunk in bytes.chunks(chunk) {
+                tail.push(chunk);
+            }
+            assert_eq!(tail.hash(), hash(&bytes));
+            assert_eq!(tail.0.len(), HASHED);
         }
-        assert_eq!(tail.hash_without(0), Some(hash(&bytes)));
-        assert_eq!(tail.hash_without(1), Some(hash(&bytes[..1999])));
-        assert_eq!(tail.hash_without(2001), None);
     }
 }
