@@ -66,7 +66,30 @@ pub fn format_float_go(value: f64) -> String {
     out
 }
 
-/// Reads a float as Go's `strconv.ParseFloat` does, hexadecimal floats included.
+/// `value` as Go's `%.Ng` prints it: at most `digits` (at least one) of them, an exponent below 1e-4
+/// and where there are not enough digits for the whole part.
+pub fn format_float_short(value: f64, digits: usize) -> String {
+    let mut out = String::new();
+    if push_special(&mut out, value) {
+        return out;
+    }
+    let rounded = format!("{value:.*e}", digits.saturating_sub(1));
+    let (mantissa, exponent) = rounded.split_once('e').unwrap_or((&rounded, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if exponent < -4 || exponent >= digits as i32 {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{}e{sign}{:0>2}", trimmed(mantissa), exponent.abs());
+    }
+    let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
+    trimmed(&format!("{value:.decimals$}"))
+}
+
+/// Reads a float as Go's `strconv.ParseFloat` does, hexadecimal floats included; a number that is
+/// too large for a float is none.
 pub fn parse_float(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let unsigned = match bytes.first()? {
@@ -75,10 +98,13 @@ pub fn parse_float(text: &str) -> Option<f64> {
     };
     let prefix = unsigned.get(..2).unwrap_or_default();
     if unsigned.len() > 2 && prefix.eq_ignore_ascii_case("0x") {
-        let value = parse_hex(&unsigned[2..])?;
+        let value = parse_hex(&unsigned[2..]).filter(|value| value.is_finite())?;
         return Some(if bytes[0] == b'-' { -value } else { value });
     }
-    text.parse().ok()
+    let too_large = |value: &f64| {
+        value.is_infinite() && unsigned.starts_with(|first: char| !first.is_ascii_alphabetic())
+    };
+    text.parse().ok().filter(|value| !too_large(value))
 }
 
 /// `1.8p3`: a mantissa in base 16 and an exponent of 2 in base 10; the exponent may be left out
@@ -144,6 +170,22 @@ mod tests {
     }
 
     #[test]
+    fn prints_few_digits_like_go() {
+        for (value, text) in [
+            (0.0, "0"),
+            (10.0, "10"),
+            (0.0512, "0.051"),
+            (-1.96, "-2"),
+            (99.9, "1e+02"),
+            (123_456.0, "1.2e+05"),
+            (0.000_012_3, "1.2e-05"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            assert_eq!(format_float_short(value, 2), text);
+        }
+    }
+
+    #[test]
     fn reads_like_go() {
         for (text, value) in [
             ("1e3", Some(1000.0)),
@@ -154,6 +196,8 @@ mod tests {
             ("", None),
             ("0x", None),
             ("1_0", None),
+            ("1e309", None),
+            ("-0x1p1024", None),
             ("aé1", None),
         ] {
             assert_eq!(parse_float(text), value, "{text}");

@@ -1,12 +1,14 @@
 //! What should be said beside an answer: warnings and hints, in Prometheus's words, each once,
-//! with the place in the query that caused it.
+//! with the place in the query that caused it; of several places the last one, as in Prometheus.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use headwater_model::number::format_float_go;
+use headwater_model::Timestamp;
+use headwater_model::number::{format_float_go, format_float_short};
 use headwater_model::quote::go_quoted;
 use parking_lot::Mutex;
 
+use crate::functions::buckets::Raised;
 use crate::plan::Alias;
 use crate::syntax::position::PosRange;
 
@@ -57,9 +59,9 @@ pub(crate) enum Note<'a> {
     },
     ForcedMonotonicity {
         metric: &'a str,
-        from: f64,
-        to: f64,
-        difference: f64,
+        raised: Raised,
+        /// The step.
+        time: Timestamp,
     },
     IncompatibleTypes {
         left: &'a str,
@@ -169,17 +171,9 @@ impl Note<'_> {
                 go_quoted(found),
                 go_quoted(metric)
             ),
-            Self::ForcedMonotonicity {
-                metric,
-                from,
-                to,
-                difference,
-            } => format!(
-                "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){}, from buckets {} to {}, with a max diff of {}",
-                for_metric(metric),
-                number(from),
-                number(to),
-                number(difference)
+            Self::ForcedMonotonicity { metric, .. } => format!(
+                "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){}",
+                for_metric(metric)
             ),
             Self::IncompatibleTypes { left, op, right } => format!(
                 "incompatible sample types encountered for binary operator \"{op}\": {left} {op} {right}"
@@ -228,12 +222,66 @@ pub(crate) struct Notes {
 struct Said {
     warnings: BTreeSet<(String, u32)>,
     infos: BTreeSet<(String, u32)>,
+    /// What all notes of one text about raised buckets amount to.
+    raised: BTreeMap<String, RaisedOverTime>,
+}
+
+/// Buckets that had to be raised, at all steps and in all histograms.
+#[derive(Clone, Copy, Debug)]
+struct RaisedOverTime {
+    raised: Raised,
+    times: (Timestamp, Timestamp),
+    samples: u64,
+}
+
+impl RaisedOverTime {
+    const fn new(raised: Raised, time: Timestamp) -> Self {
+        let times = (time, time);
+        Self {
+            raised,
+            times,
+            samples: 0,
+        }
+    }
+
+    fn add(&mut self, new: Raised, time: Timestamp) {
+        let Raised {
+            from,
+            to,
+            difference,
+        } = &mut self.raised;
+        (*from, *to) = (from.min(new.from), to.max(new.to));
+        *difference = difference.max(new.difference);
+        self.times = (self.times.0.min(time), self.times.1.max(time));
+        self.samples += 1;
+    }
+
+    fn text(&self) -> String {
+        let number = format_float_go;
+        let time = |millis: Timestamp| crate::functions::date::rfc3339(millis / 1000);
+        format!(
+            ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+            number(self.raised.from),
+            number(self.raised.to),
+            format_float_short(self.raised.difference, 2),
+            self.samples,
+            time(self.times.0),
+            time(self.times.1)
+        )
+    }
 }
 
 impl Notes {
     /// Says something about the expression at `place`; what was said already is not said again.
     pub(crate) fn add(&self, note: Note<'_>, place: PosRange) {
         let mut said = self.said.lock();
+        if let Note::ForcedMonotonicity { raised, time, .. } = note
+            && said.raised.len() < MAX_NOTES
+        {
+            let all = said.raised.entry(note.text());
+            all.or_insert_with(|| RaisedOverTime::new(raised, time))
+                .add(raised, time);
+        }
         let set = if note.is_info() {
             &mut said.infos
         } else {
@@ -249,14 +297,18 @@ impl Notes {
         let said = self.said.lock();
         let show = |set: &BTreeSet<(String, u32)>, severity: &str| -> Vec<String> {
             let place = |start: u32| PosRange::new(start, start).locate(query);
-            let mut all: BTreeSet<(&str, u32)> = BTreeSet::new();
+            let mut all: BTreeMap<&str, u32> = BTreeMap::new();
             for (text, start) in set {
-                all.insert((text, *start));
                 let others = aliases.iter().filter_map(|alias| alias.other(*start));
-                all.extend(others.map(|start| (text.as_str(), start)));
+                let last = others.fold(*start, u32::max);
+                let known = all.entry(text).or_default();
+                *known = last.max(*known);
             }
-            all.iter()
-                .map(|(text, start)| format!("PromQL {severity}: {text} ({})", place(*start)))
+            let more = |text: &str| said.raised.get(text).map_or_else(String::new, |r| r.text());
+            all.into_iter()
+                .map(|(text, start)| {
+                    format!("PromQL {severity}: {text}{} ({})", more(text), place(start))
+                })
                 .collect()
         };
         (show(&said.warnings, "warning"), show(&said.infos, "info"))
@@ -283,5 +335,47 @@ mod tests {
             infos,
             ["PromQL info: ignored histogram in max aggregation (1:5)"]
         );
+    }
+
+    #[test]
+    fn of_one_note_the_last_place_is_said() {
+        let notes = Notes::default();
+        for start in [14, 4] {
+            notes.add(
+                Note::HistogramIgnored("max"),
+                PosRange::new(start, start + 2),
+            );
+        }
+        let (_, infos) = notes.texts("max(up) + max(up)", &[]);
+        assert_eq!(
+            infos,
+            ["PromQL info: ignored histogram in max aggregation (1:15)"]
+        );
+    }
+
+    #[test]
+    fn raised_buckets_are_summed_up() {
+        let notes = Notes::default();
+        for (from, to, difference, time) in [
+            (5.0, 50.0, 0.125, 1_700_000_000_000),
+            (2.5, 10.0, 3.0, 1_600_000_000_000),
+        ] {
+            let raised = Raised {
+                from,
+                to,
+                difference,
+            };
+            notes.add(
+                Note::ForcedMonotonicity {
+                    metric: "h_bucket",
+                    raised,
+                    time,
+                },
+                PosRange::new(4, 6),
+            );
+        }
+        let (_, infos) = notes.texts("max(up)", &[]);
+        let expected = " for metric name \"h_bucket\", from buckets 2.5 to 50, with a max diff of 3, over 2 samples from 2020-09-13T12:26:40Z to 2023-11-14T22:13:20Z (1:5)";
+        assert!(infos[0].ends_with(expected), "{infos:?}");
     }
 }

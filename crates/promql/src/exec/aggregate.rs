@@ -84,6 +84,8 @@ struct Group {
     floats: FloatGroup,
     /// Sums of histograms by step, once there is a histogram.
     hists: Vec<Option<HistGroup>>,
+    /// The metric of the first histogram.
+    hist_metric: String,
     drop_name: bool,
 }
 
@@ -227,6 +229,7 @@ impl Running {
             self.groups.push(Group {
                 floats,
                 hists: Vec::new(),
+                hist_metric: String::new(),
                 drop_name: false,
             });
         }
@@ -254,7 +257,10 @@ impl Running {
         let mean = self.op == AggregateOp::Avg;
         let (mut reconciled, mut incompatible, mut bytes) = (false, false, 0);
         let group = &mut self.groups[at];
-        group.hists.resize_with(steps, || None);
+        if group.hists.is_empty() {
+            group.hists.resize_with(steps, || None);
+            group.hist_metric = key.labels.metric_name().unwrap_or("").to_owned();
+        }
         for (step, hist) in &column.hists {
             match &mut group.hists[*step as usize] {
                 empty @ None => {
@@ -288,8 +294,9 @@ impl Running {
             mine.floats.merge(&group.floats);
             mine.drop_name |= group.drop_name;
             let mut incompatible = false;
-            if !group.hists.is_empty() {
+            if mine.hists.is_empty() && !group.hists.is_empty() {
                 mine.hists.resize_with(group.hists.len(), || None);
+                mine.hist_metric.clone_from(&group.hist_metric);
             }
             for (mine, theirs) in mine.hists.iter_mut().zip(group.hists) {
                 match (mine, theirs) {
@@ -301,7 +308,7 @@ impl Running {
                 }
             }
             if incompatible {
-                self.note(Note::MixedExponentialCustom(""));
+                self.note(Note::MixedExponentialCustom(&group.hist_metric));
             }
         }
         Ok(())

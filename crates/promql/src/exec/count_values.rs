@@ -22,11 +22,10 @@ impl Exec {
             return Err(execution(format!("invalid label name {shown}")));
         }
         let input = self.block(&aggregate.input)?;
-        let mut labels = aggregate.grouping.clone();
-        if aggregate.without {
-            labels.retain(|name| name != label);
-        }
-        let mut grouping = Grouping::by(labels, aggregate.without);
+        let mut grouping = Grouping::new(aggregate);
+        // `without` takes the label of the values away too if it names it.
+        let hidden = aggregate.without
+            && (label == "__name__" || aggregate.grouping.iter().any(|name| name == label));
         let mut counts: HashMap<(usize, String), Vec<f64>> = HashMap::new();
         let mut order = Vec::new();
         let mut hold = self.budget.hold(0, 0, "count_values")?;
@@ -36,6 +35,7 @@ impl Exec {
             for step in 0..node.grid.len() {
                 let value = match row.column.at(step) {
                     Cell::None => continue,
+                    _ if hidden => String::new(),
                     Cell::Float(value) => shown_float(value),
                     Cell::Hist(hist) => hist.to_string(),
                 };

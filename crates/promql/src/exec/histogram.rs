@@ -51,6 +51,7 @@ impl Exec {
             }
             measures.push(Quantile {
                 exec: self,
+                node,
                 values,
                 input_place: input.place,
             });
@@ -167,6 +168,8 @@ impl Exec {
         let mut key = family.key.clone();
         self.drop_name(&mut key);
         let metric = family.key.labels.metric_name().unwrap_or("");
+        // Without delayed removal the name is gone by now, as far as messages of results are concerned.
+        let shown = key.labels.metric_name().unwrap_or("").to_owned();
         let mut out: Vec<Row> = Vec::new();
         let mut buckets = Vec::with_capacity(family.classic.len());
         for step in 0..node.grid.len() {
@@ -185,8 +188,8 @@ impl Exec {
                     self.notes.add(Note::MixedClassicNative(metric), place);
                     continue;
                 }
-                (Some(hist), true) => measure.native(step, hist, metric),
-                (None, false) => measure.classic(step, &mut buckets, metric),
+                (Some(hist), true) => measure.native(step, hist, &shown),
+                (None, false) => measure.classic(step, &mut buckets, &shown),
             };
             let key = key_at(step, &key);
             if out.last().is_none_or(|row| row.key != key) {
@@ -229,6 +232,7 @@ fn quantile_text(value: f64) -> String {
 
 struct Quantile<'a> {
     exec: &'a Exec,
+    node: &'a Node,
     values: Arc<[f64]>,
     input_place: PosRange,
 }
@@ -250,19 +254,12 @@ impl Measure for Quantile<'_> {
     fn classic(&self, step: usize, buckets: &mut Vec<ClassicBucket>, metric: &str) -> f64 {
         let (value, raised) = classic_quantile(self.values[step], buckets);
         if let Some(raised) = raised {
-            // Without delayed removal the name is gone by now, as far as messages are concerned.
-            let metric = if self.exec.settings.delayed_names {
-                metric
-            } else {
-                ""
-            };
-            let (from, to, difference) = (raised.from, raised.to, raised.difference);
+            let time = self.node.grid.time(step);
             self.exec.notes.add(
                 Note::ForcedMonotonicity {
                     metric,
-                    from,
-                    to,
-                    difference,
+                    raised,
+                    time,
                 },
                 self.input_place,
             );

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use headwater_model::FloatHistogram;
+use headwater_model::label::METRIC_NAME;
 use headwater_query::is_present;
 
 use super::column::Column;
@@ -27,7 +28,12 @@ impl Exec {
             .collect::<Result<_>>()?;
         self.stream_renamed(input, cursor, sink, |key, column| {
             apply(node, function, &params, column);
-            self.drop_name(key);
+            if !self.settings.delayed_names && of_histograms_only(function) {
+                // As in Prometheus, type and unit stay here.
+                key.labels = key.labels.project(|name| name != METRIC_NAME);
+            } else {
+                self.drop_name(key);
+            }
             Ok(())
         })
     }
@@ -50,6 +56,18 @@ impl Exec {
             Ok(())
         })
     }
+}
+
+const fn of_histograms_only(function: FunctionId) -> bool {
+    use FunctionId as F;
+    matches!(
+        function,
+        F::HistogramCount
+            | F::HistogramSum
+            | F::HistogramAvg
+            | F::HistogramStddev
+            | F::HistogramStdvar
+    )
 }
 
 fn apply(node: &Node, function: FunctionId, params: &[Arc<[f64]>], column: &mut Column) {

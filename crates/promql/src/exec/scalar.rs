@@ -8,6 +8,7 @@ use super::block::{Block, Row};
 use super::column::{Column, Key};
 use super::elements::scalar_op;
 use super::{Exec, Result};
+use crate::functions::math::{larger, smaller};
 use crate::plan::{Kind, Node};
 
 impl Exec {
@@ -78,10 +79,10 @@ impl Exec {
     }
 }
 
-/// Go's `min` and `max`: NaN if either is NaN.
 fn choose(max: bool, lhs: f64, rhs: f64) -> f64 {
-    if lhs.is_nan() || rhs.is_nan() {
-        return f64::NAN;
+    if max {
+        larger(lhs, rhs)
+    } else {
+        smaller(lhs, rhs)
     }
-    if max { lhs.max(rhs) } else { lhs.min(rhs) }
 }

@@ -29,7 +29,7 @@ impl Exec {
         }
         rows.retain(|row| !row.column.is_empty());
         if node.grid.len() == 1 {
-            rows.sort_by(|a, b| compare(a.column.floats[0], b.column.floats[0], descending));
+            sort_rows(&mut rows, descending);
         }
         Ok(Block::of(rows))
     }
@@ -55,6 +55,31 @@ impl Exec {
             if descending { order.reverse() } else { order }
         });
         Ok(Block::of(rows))
+    }
+}
+
+/// Up to this many elements Go's sort inserts one after the other.
+const INSERTED: usize = 12;
+
+fn sort_rows(rows: &mut [Row], descending: bool) {
+    let value = |row: &Row| row.column.floats[0];
+    if rows.len() > INSERTED {
+        return rows.sort_by(|a, b| compare(value(a), value(b), descending));
+    }
+    // NaN counts as larger than NaN, which is no order, so the steps of the sort show in answers.
+    for end in 1..rows.len() {
+        for at in (1..=end).rev() {
+            let (before, now) = (value(&rows[at - 1]), value(&rows[at]));
+            let behind = if descending {
+                before < now
+            } else {
+                before > now
+            };
+            if !(before.is_nan() || behind) {
+                break;
+            }
+            rows.swap(at - 1, at);
+        }
     }
 }
 

@@ -34,6 +34,14 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
+/// A moment, in seconds since 1970, as RFC 3339 has it in UTC.
+pub(crate) fn rfc3339(seconds: i64) -> String {
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (second / 3600, second % 3600 / 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// The hour that Go finds in the smallest integer: it counts from the year -292277022399, and
 /// getting there wraps around.
 const fn wrapped_hour() -> i64 {

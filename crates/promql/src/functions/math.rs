@@ -70,12 +70,25 @@ fn round(value: f64, nearest: f64) -> f64 {
     (value * inverse + 0.5).floor() / inverse
 }
 
-/// Go's `Max(min, Min(max, v))`: NaN in any of them gives NaN.
 fn clamp(value: f64, min: f64, max: f64) -> f64 {
-    if value.is_nan() || min.is_nan() || max.is_nan() {
-        return f64::NAN;
+    larger(min, smaller(max, value))
+}
+
+/// Go's `math.Max`: infinity before NaN before numbers, and 0 is more than -0.
+pub(crate) fn larger(a: f64, b: f64) -> f64 {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        return f64::INFINITY;
     }
-    value.min(max).max(min)
+    match (a.is_nan() || b.is_nan(), a == 0.0 && b == 0.0) {
+        (true, _) => f64::NAN,
+        (false, true) => a + b,
+        (false, false) => a.max(b),
+    }
+}
+
+/// Go's `math.Min`, as [`larger`].
+pub(crate) fn smaller(a: f64, b: f64) -> f64 {
+    -larger(-a, -b)
 }
 
 /// The remainder as Go's `math.Mod` gives it: with the sign of the dividend.
@@ -94,5 +107,7 @@ mod tests {
         assert_eq!(round(52.0, 5.0), 50.0);
         assert_eq!(clamp(7.0, 0.0, 5.0), 5.0);
         assert!(clamp(7.0, f64::NAN, 5.0).is_nan());
+        assert_eq!(clamp(f64::NAN, f64::INFINITY, f64::INFINITY), f64::INFINITY);
+        assert!(larger(-0.0, 0.0).is_sign_positive() && smaller(0.0, -0.0).is_sign_negative());
     }
 }

@@ -1,7 +1,7 @@
 //! The functions: their types, and one file a family with what they compute.
 
 pub(crate) mod buckets;
-mod date;
+pub(crate) mod date;
 pub(crate) mod math;
 pub(crate) mod over;
 mod table;

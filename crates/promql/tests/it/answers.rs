@@ -86,7 +86,7 @@ fn warnings_say_where() {
         .iter()
         .map(|info| info[info.len() - 6..].to_owned())
         .collect();
-    assert_eq!(places, [" (1:7)", "(1:24)"]);
+    assert_eq!(places, ["(1:24)"], "of one note the last place");
     let mut request = EvalRequest::instant("load", 600_000);
     request.limit = 2;
     let answer = run(&engine, request).unwrap();

@@ -124,9 +124,6 @@ fn histograms(
     if counter && used.iter().any(|hist| is_gauge(hist)) {
         cx.note(Note::NativeNotCounter(window.metric()));
     }
-    if !counter && used.iter().any(|hist| !is_gauge(hist)) {
-        cx.note(Note::NativeNotGauge(window.metric()));
-    }
     let note = |combined: headwater_model::histogram::Combined, operation| {
         if combined.bounds_reconciled {
             cx.note(Note::BoundsReconciled(operation));
@@ -156,6 +153,9 @@ fn histograms(
     } else {
         (*hists[last]).clone()
     };
+    if !counter && !(is_gauge(&left) && is_gauge(&right)) {
+        cx.note(Note::NativeNotGauge(window.metric()));
+    }
     let mut change = right;
     note(change.sub(&left).ok()?, Operation::Subtraction);
     if counter {

@@ -106,18 +106,12 @@ fn zero_sample(
     (start != 0 && start > window.range_start && start < first).then_some(start)
 }
 
-fn note_overlap(
-    window: &Window<'_>,
-    cx: &OverContext<'_>,
-    times: &[Timestamp],
-    starts: &[Timestamp],
-) {
-    // A start that stays the same is that of one counter; one that moves should not lie before the previous sample.
+/// Whether a sample claims to have started before the one before it was taken. A start that stays
+/// the same is that of one counter.
+fn overlaps(times: &[Timestamp], starts: &[Timestamp]) -> bool {
     let overlaps =
         |at: usize| starts[at] != 0 && starts[at] < times[at - 1] && starts[at] != starts[at - 1];
-    if (1..starts.len()).any(overlaps) {
-        cx.note(Note::StartOverlap(window.metric()));
-    }
+    (1..starts.len()).any(overlaps)
 }
 
 pub(super) fn rate(window: &Window<'_>, cx: &OverContext<'_>, slope: Slope) -> Out {
@@ -128,31 +122,31 @@ pub(super) fn rate(window: &Window<'_>, cx: &OverContext<'_>, slope: Slope) -> O
         cx.note(Note::MixedFloatsHistograms(window.metric()));
         return Out::None;
     }
-    let seconds = cx.window as f64 / 1000.0;
+    let divisor = if slope == Slope::Rate {
+        cx.window as f64 / 1000.0
+    } else {
+        1.0
+    };
     if window.hists.is_empty() {
         return match float_change(window, cx, slope.is_counter()) {
-            Some(change) if slope == Slope::Rate => Out::Float(change / seconds),
-            Some(change) => Out::Float(change),
+            Some((change, factor)) => Out::Float(change * (factor / divisor)),
             None => Out::None,
         };
     }
     match histogram_change(window, cx, slope.is_counter()) {
         Some((mut change, factor)) => {
-            change.mul(if slope == Slope::Rate {
-                factor / seconds
-            } else {
-                factor
-            });
+            change.mul(factor / divisor);
             Out::hist(change)
         }
         None => Out::None,
     }
 }
 
-fn float_change(window: &Window<'_>, cx: &OverContext<'_>, counter: bool) -> Option<f64> {
+/// The change between first and last sample, and what stretches it to the range.
+fn float_change(window: &Window<'_>, cx: &OverContext<'_>, counter: bool) -> Option<(f64, f64)> {
     let (times, values, starts) = (window.times, window.values, window.starts);
-    if counter && !starts.is_empty() {
-        note_overlap(window, cx, times, starts);
+    if counter && overlaps(times, starts) {
+        cx.note(Note::StartOverlap(window.metric()));
     }
     let zero_start = if counter {
         zero_sample(window, times, starts)
@@ -189,7 +183,8 @@ fn float_change(window: &Window<'_>, cx: &OverContext<'_>, counter: bool) -> Opt
         change += values[0];
         (reach.first, zero) = (start, Zero::Start);
     }
-    Some(change * stretch(reach, window.range_start, window.range_end, zero))
+    let factor = stretch(reach, window.range_start, window.range_end, zero);
+    Some((change, factor))
 }
 
 fn histogram_change(
@@ -198,25 +193,24 @@ fn histogram_change(
     counter: bool,
 ) -> Option<(FloatHistogram, f64)> {
     let (times, hists, starts) = (window.hist_times, window.hists, window.hist_starts);
-    if counter && !starts.is_empty() {
-        note_overlap(window, cx, times, starts);
-    }
     let zero_start = if counter {
         zero_sample(window, times, starts)
     } else {
         None
     };
-    let count = hists.len() + usize::from(zero_start.is_some());
-    if count < 2 {
-        return None;
-    }
-    let mut change = histogram_difference(window, cx, counter)?;
     let last = hists.len() - 1;
     let mut reach = Reach {
         first: times[0],
         last: times[last],
         distance: distance(times),
     };
+    if last == 0 {
+        // One histogram is all that happened since its start.
+        reach.first = zero_start?;
+        let factor = stretch(reach, window.range_start, window.range_end, Zero::Start);
+        return Some(((*hists[0]).clone(), factor));
+    }
+    let mut change = histogram_difference(window, cx, counter)?;
     let known = counter && change.count > 0.0 && hists[0].count >= 0.0;
     let mut zero = if known {
         Zero::Share(hists[0].count / change.count)
@@ -224,30 +218,47 @@ fn histogram_change(
         Zero::Unknown
     };
     if let Some(start) = zero_start {
-        change.add(&hists[0]).ok()?;
-        change.reset_hint = ResetHint::Gauge;
+        match change.add(&hists[0]) {
+            Ok(combined) if combined.bounds_reconciled => {
+                cx.note(Note::BoundsReconciled(Operation::Addition));
+            }
+            Ok(_) => {}
+            Err(_) => {
+                cx.note(Note::MixedExponentialCustom(window.metric()));
+                return None;
+            }
+        }
         (reach.first, zero) = (start, Zero::Start);
     }
     let factor = stretch(reach, window.range_start, window.range_end, zero);
     Some((change, factor))
 }
 
-/// The difference of last and first histogram with resets added back.
+/// The difference of last and first histogram with resets added back. If there is none, nothing is
+/// said but why.
 fn histogram_difference(
     window: &Window<'_>,
     cx: &OverContext<'_>,
     counter: bool,
 ) -> Option<FloatHistogram> {
-    let (hists, starts, times) = (window.hists, window.hist_starts, window.hist_times);
-    let mixed = || {
+    let mut notes = Vec::new();
+    let difference = difference(window, counter, &mut notes);
+    if difference.is_none() {
         cx.note(Note::MixedExponentialCustom(window.metric()));
-        None
-    };
+    }
+    notes.into_iter().for_each(|note| cx.note(note));
+    difference
+}
+
+fn difference<'a>(
+    window: &Window<'a>,
+    counter: bool,
+    notes: &mut Vec<Note<'a>>,
+) -> Option<FloatHistogram> {
+    let (hists, starts, times) = (window.hists, window.hist_starts, window.hist_times);
+    let metric = window.labels.metric_name().unwrap_or("");
     let is_gauge = |at: usize| hists[at].reset_hint == ResetHint::Gauge;
     let last = hists.len() - 1;
-    if counter && (0..hists.len()).any(is_gauge) {
-        cx.note(Note::NativeNotCounter(window.metric()));
-    }
     let reset_at = |at: usize, previous: &FloatHistogram| {
         let by_start = !starts.is_empty()
             && start_says_reset(starts[at - 1], times[at - 1], starts[at], times[at]);
@@ -255,7 +266,7 @@ fn histogram_difference(
     };
     // If the second histogram begins anew, the layout of the first does not matter.
     let mut first = hists[0].clone();
-    if counter && hists.len() > 1 && reset_at(1, &hists[0]) {
+    if counter && reset_at(1, &hists[0]) {
         let empty = FloatHistogram {
             schema: hists[1].schema,
             custom_values: hists[1].custom_values.clone(),
@@ -263,51 +274,46 @@ fn histogram_difference(
         };
         first = std::sync::Arc::new(empty);
     }
+    let not_counter = Note::NativeNotCounter(metric);
     let custom = first.uses_custom_buckets();
-    let looked_at = if counter {
-        1..hists.len()
-    } else {
-        last..hists.len()
-    };
-    if hists[looked_at]
+    if hists[last].uses_custom_buckets() != custom {
+        notes.extend((counter && (is_gauge(0) || is_gauge(last))).then_some(not_counter));
+        return None;
+    }
+    let between = if counter { 1..last } else { 1..1 };
+    let middle = &hists[between];
+    if middle
         .iter()
         .any(|hist| hist.uses_custom_buckets() != custom)
     {
-        return mixed();
+        return None;
     }
-    let middle = if counter {
-        &hists[1.min(last)..last]
-    } else {
-        &[]
-    };
     let schema = middle
         .iter()
         .map(|hist| hist.schema)
         .fold(hists[last].schema.min(first.schema), i32::min);
     let mut change = hists[last].to_schema(schema);
-    match change.sub(&first) {
-        Ok(combined) if combined.bounds_reconciled => {
-            cx.note(Note::BoundsReconciled(Operation::Subtraction))
-        }
-        Ok(_) => {}
-        Err(_) => return mixed(),
-    }
+    let mut reconciled = [change.sub(&first).ok()?.bounds_reconciled, false];
     if counter {
         let mut previous = first;
         for (at, hist) in hists.iter().enumerate().skip(1) {
             if reset_at(at, &previous) {
-                match change.add(&previous) {
-                    Ok(combined) if combined.bounds_reconciled => {
-                        cx.note(Note::BoundsReconciled(Operation::Addition));
-                    }
-                    Ok(_) => {}
-                    Err(_) => return mixed(),
-                }
+                reconciled[1] |= change.add(&previous).ok()?.bounds_reconciled;
             }
             previous = hist.clone();
         }
+    }
+    for (found, operation) in reconciled
+        .iter()
+        .zip([Operation::Subtraction, Operation::Addition])
+    {
+        notes.extend(found.then_some(Note::BoundsReconciled(operation)));
+    }
+    if counter {
+        notes.extend((0..=last).any(is_gauge).then_some(not_counter));
+        notes.extend(overlaps(times, starts).then_some(Note::StartOverlap(metric)));
     } else if !is_gauge(0) || !is_gauge(last) {
-        cx.note(Note::NativeNotGauge(window.metric()));
+        notes.push(Note::NativeNotGauge(metric));
     }
     change.reset_hint = ResetHint::Gauge;
     change.compact();

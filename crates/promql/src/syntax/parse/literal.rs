@@ -17,17 +17,22 @@ impl Parser<'_> {
             let millis = headwater_model::duration::parse_duration(text);
             millis.map_err(|error| self.error(item.range, error.to_string()))? as f64 / 1000.0
         } else {
-            let bad = |what: &str| {
+            let message = || {
                 let quoted = headwater_model::quote::go_quoted(text);
-                let message =
-                    format!("error parsing number: strconv.ParseFloat: parsing {quoted}: {what}");
-                self.error(item.range, message)
+                // The lexer lets through only what looks like a number.
+                self.error(
+                    item.range,
+                    format!(
+                        "error parsing number: strconv.ParseFloat: parsing {quoted}: {}",
+                        if text.parse::<f64>().is_ok() {
+                            "value out of range"
+                        } else {
+                            "invalid syntax"
+                        }
+                    ),
+                )
             };
-            let value = parse_number(text).ok_or_else(|| bad("invalid syntax"))?;
-            if value.is_infinite() && text.starts_with(|first: char| !first.is_ascii_alphabetic()) {
-                return Err(bad("value out of range"));
-            }
-            value
+            parse_number(text).ok_or_else(message)?
         };
         self.take()?;
         Ok(NumberLiteral {
