@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_model::Labels;
+use headwater_model::label::LabelsBuilder;
 use headwater_query::{Point, Value};
 use headwater_regexp::Regex;
 use headwater_storage::MemoryLogs;
@@ -161,18 +162,18 @@ fn quoted(text: &str) -> Result<(String, &str), String> {
 
 /// Pairs such as `a="b", c="d"` up to `end`, and what follows it.
 fn pairs(text: &str, end: char) -> Result<(Labels, &str), String> {
-    let mut found = Vec::new();
+    let mut found = LabelsBuilder::new();
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches([' ', ',']);
         if let Some(rest) = rest.strip_prefix(end) {
-            return Ok((Labels::from_pairs(found), rest));
+            return Ok((found.build_with_empty(), rest));
         }
         let (name, after) = rest
             .split_once('=')
             .ok_or_else(|| format!("bad labels: {text}"))?;
         let (value, after) = quoted(after)?;
-        found.push((name.trim().to_owned(), value));
+        found.push(name.trim(), &value);
         rest = after;
     }
 }
@@ -185,6 +186,12 @@ fn labels(text: &str) -> Result<(Labels, &str), String> {
     )
 }
 
+/// The labels of a stream, which has none without a value.
+fn stream_labels(text: &str) -> Result<(Labels, &str), String> {
+    let (labels, rest) = labels(text)?;
+    Ok((Labels::from_pairs(&labels), rest))
+}
+
 fn nanos(text: &str) -> Result<i64, String> {
     let (negative, text) = match text.trim().strip_prefix('-') {
         Some(text) => (true, text),
@@ -195,7 +202,7 @@ fn nanos(text: &str) -> Result<i64, String> {
 
 /// Carries out one line of a `load`.
 fn load(store: &MemoryLogs, text: &str) -> Result<(), String> {
-    let (stream, rest) = labels(text)?;
+    let (stream, rest) = stream_labels(text)?;
     let (line, rest) = quoted(rest)?;
     let rest = rest
         .trim_start()

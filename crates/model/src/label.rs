@@ -20,7 +20,8 @@ pub const METRIC_NAME: &str = "__name__";
 
 static EMPTY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
 
-/// An immutable set of label pairs, sorted by name, each name once, no value empty.
+/// An immutable set of label pairs, sorted by name, each name once, no value empty (except in sets that
+/// [`LabelsBuilder::build_with_empty`] made).
 ///
 /// Cloning is a reference count. Equality compares a cached 64-bit hash before the bytes.
 /// A label with an empty value is the same as no label, as in Prometheus.
@@ -382,11 +383,22 @@ impl LabelsBuilder {
 
     /// Packs the pairs: sorted, without empty values, the last of several of one name.
     pub fn build(&mut self) -> Labels {
+        self.pack(false)
+    }
+
+    /// As [`LabelsBuilder::build`], but pairs that were pushed with an empty value stay: LogQL tells
+    /// structured metadata without a value from none.
+    pub fn build_with_empty(&mut self) -> Labels {
+        self.pack(true)
+    }
+
+    fn pack(&mut self, with_empty: bool) -> Labels {
         let text = &self.text;
         // A stable sort keeps pairs of one name in the order in which they came.
         self.pairs
             .sort_by(|a, b| slice(text, a.name).cmp(slice(text, b.name)));
-        if self.pairs.iter().all(|pair| pair.value.0 == pair.value.1) {
+        let kept = |pair: &Pair| with_empty || pair.value.0 != pair.value.1;
+        if !self.pairs.iter().any(kept) {
             return Labels::empty();
         }
         let mut packed = String::with_capacity(text.len() + 2 * self.pairs.len());
@@ -396,7 +408,7 @@ impl LabelsBuilder {
                 .pairs
                 .get(at + 1)
                 .is_none_or(|next| slice(text, next.name) != name);
-            if last && pair.value.0 != pair.value.1 {
+            if last && kept(pair) {
                 push_pair(&mut packed, name, slice(text, pair.value));
             }
         }
@@ -449,6 +461,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn empty_values_stay_where_they_are_asked_for() {
+        let mut builder = LabelsBuilder::new();
+        builder.push("z", "1");
+        builder.push("a", "");
+        let labels = builder.build_with_empty();
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", ""), ("z", "1")]);
+        assert_eq!(builder.build(), Labels::from_pairs([("z", "1")]));
+    }
 
     #[test]
     fn sorts_and_drops_empty_values() {

@@ -12,10 +12,11 @@ use headwater_storage::{
 };
 
 use super::Scan;
-use super::logs::{Collector, Stream};
+use super::logs::{Collector, Stream, Thinning};
 use super::metric::{self, Prepared};
 use super::rows::Evaluated;
 use crate::ast::{Expr, LogExpr};
+use crate::error::ParseError;
 use crate::pipeline::{Pipeline, Wanted, probe};
 
 /// Bounds of what a query may cost. Reaching one refuses the query with a
@@ -89,6 +90,11 @@ pub struct LogQuery {
     pub step: i64,
     /// Lines closer together than this are thinned out; 0 for none.
     pub interval: i64,
+    /// Loki's front end asks for long ranges in pieces of this length, at
+    /// multiples of it, and what it puts together shows that: thinning begins
+    /// anew in every piece, and series are in the order of their text. 0 for
+    /// the range as a whole.
+    pub split: i64,
     /// Lines of the answer; 0 for as many as the engine allows.
     pub limit: usize,
     /// Which lines come first, and so which survive the limit.
@@ -113,6 +119,7 @@ impl LogQuery {
             end,
             step,
             interval: 0,
+            split: 0,
             limit: 100,
             direction: Direction::Backward,
             categorize: false,
@@ -134,24 +141,50 @@ impl LogQuery {
         self
     }
 
-    /// Moves start and end of a range query up to multiples of its step, as
-    /// Loki's front end does: the same steps come out whenever a dashboard is
-    /// loaded again.
+    /// Moves the start of a range query down and its end up to multiples of
+    /// its step, as Loki's front end does: the same steps come out whenever a
+    /// dashboard is loaded again.
     #[must_use]
     pub fn aligned(mut self) -> Self {
-        let up = |time: i64, step: i64| match time.rem_euclid(step) {
-            0 => time,
-            over => time.saturating_add(step - over),
-        };
         if self.step > 0 {
-            self.start = up(self.start, self.step);
-            self.end = up(self.end, self.step);
+            let over = self.end.rem_euclid(self.step);
+            self.start = self.start.saturating_sub(self.start.rem_euclid(self.step));
+            if over > 0 {
+                self.end = self.end.saturating_add(self.step - over);
+            }
         }
+        self
+    }
+
+    /// Sets the length of the pieces in which Loki's front end would ask.
+    #[must_use]
+    pub const fn with_split(mut self, nanos: i64) -> Self {
+        self.split = nanos;
         self
     }
 
     fn is_instant(&self) -> bool {
         self.step == 0
+    }
+
+    /// Whether Loki's front end would ask for the steps in several pieces.
+    fn is_split(&self) -> bool {
+        if self.split <= 0 || self.is_instant() {
+            return false;
+        }
+        let step = self.step;
+        let next_piece = match step >= self.split {
+            true => self.start.saturating_add(step),
+            false => {
+                let boundary = self.start.saturating_sub(self.start.rem_euclid(self.split));
+                let boundary = boundary.saturating_add(self.split);
+                // The last step before the boundary ends the piece.
+                let over = (boundary - self.start).rem_euclid(step);
+                let last = boundary - if over == 0 { step } else { over };
+                last.saturating_add(step)
+            }
+        };
+        next_piece < self.end
     }
 }
 
@@ -309,7 +342,10 @@ impl Engine {
                  ({limit} > {most})"
             ));
         }
-        let pipeline = Arc::new(Pipeline::new(&log.stages, Wanted::All)?);
+        let pipeline = match Pipeline::new(&log.stages, Wanted::All) {
+            Ok(pipeline) => Arc::new(pipeline),
+            Err(error) => return self.unless_nothing_is_selected(log, query, error).await,
+        };
         let probe = match probe(&log.stages) {
             Some((end, wanted)) => Some(Arc::new(Pipeline::new(&log.stages[..end], wanted)?)),
             None => None,
@@ -326,7 +362,11 @@ impl Engine {
         request.hints.limit = if pipeline.is_empty() { kept } else { 0 };
         let cursor = self.store.select_logs(request).await?;
         let (scan, budget) = (scan.clone(), self.budget());
-        let (direction, categorize, interval) = (query.direction, query.categorize, query.interval);
+        let (direction, categorize) = (query.direction, query.categorize);
+        let thinning = Thinning {
+            interval: query.interval,
+            split: query.split,
+        };
         self.work(move || {
             let parts = scan.split(cursor);
             let inner = scan.clone();
@@ -341,7 +381,27 @@ impl Engine {
                 return Ok(Vec::new());
             };
             all.for_each(|part| whole.merge(part));
-            Ok(whole.finish(interval, limit))
+            Ok(whole.finish(thinning, limit))
+        })
+        .await
+    }
+
+    /// Loki builds stages when it meets a stream, so that clients are told of a
+    /// mistake in a stage only if the selector finds something.
+    async fn unless_nothing_is_selected(
+        &self,
+        log: &LogExpr,
+        query: &LogQuery,
+        error: ParseError,
+    ) -> Result<Vec<Stream>, QueryError> {
+        let range = NanoRange::new(query.start, query.end.max(query.start.saturating_add(1)));
+        let mut request = LogRequest::new(log.matchers.clone(), range, query.direction);
+        request.hints.limit = 1;
+        request.hints.without_metadata = true;
+        let mut cursor = self.store.select_logs(request).await?;
+        self.work(move || match cursor.advance()? {
+            Some(_) => Err(error.into()),
+            None => Ok(Vec::new()),
         })
         .await
     }
@@ -370,9 +430,14 @@ impl Engine {
         }
         let (budget, max_series) = (self.budget(), self.limits.max_series);
         let (expr, scan, instant) = (expr.clone(), scan.clone(), query.is_instant());
+        let split = query.is_split();
         self.work(move || {
             let value = metric::evaluate(&expr, &grid, prepared, &budget, max_series, &scan)?;
-            Ok(answer(value, &grid, instant))
+            let mut answer = answer(value, &grid, instant);
+            if let (true, Value::Matrix(series)) = (split, &mut answer) {
+                series.sort_by_cached_key(|series| series.labels.to_string());
+            }
+            Ok(answer)
         })
         .await
     }

@@ -76,6 +76,24 @@ impl Ord for Found {
     }
 }
 
+/// Which lines are left out because they are close to the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thinning {
+    /// Of lines closer together than this only the first is kept; 0 for all.
+    pub(crate) interval: i64,
+    /// Pieces of time in each of which thinning begins anew; 0 for one piece.
+    pub(crate) split: i64,
+}
+
+impl Thinning {
+    const fn piece(self, time: i64) -> i64 {
+        match self.split {
+            ..=0 => 0,
+            split => time.div_euclid(split),
+        }
+    }
+}
+
 /// Gathers the first lines of an answer.
 pub(crate) struct Collector {
     pipeline: Arc<Pipeline>,
@@ -227,18 +245,21 @@ impl Collector {
         }
     }
 
-    /// The answer. Of lines closer together than `interval` only the first is kept.
-    pub(crate) fn finish(self, interval: i64, limit: usize) -> Vec<Stream> {
+    /// The answer.
+    pub(crate) fn finish(self, thinning: Thinning, limit: usize) -> Vec<Stream> {
         // Loki orders streams by the text of their labels.
         let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
-        let mut last: Option<i64> = None;
+        let mut last: Option<(i64, i64)> = None;
         let mut count = 0;
         for found in self.found.into_sorted_vec() {
-            let near = last.is_some_and(|last| found.rank < last.saturating_add(interval));
+            let piece = thinning.piece(found.entry.time);
+            let near = last.is_some_and(|(rank, of)| {
+                of == piece && found.rank < rank.saturating_add(thinning.interval)
+            });
             if near || (limit > 0 && count == limit) {
                 continue;
             }
-            last = Some(found.rank).filter(|_| interval > 0);
+            last = Some((found.rank, piece)).filter(|_| thinning.interval > 0);
             count += 1;
             let stream = streams
                 .entry(text_of(&found.labels))

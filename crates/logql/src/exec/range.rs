@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use headwater_model::Labels;
+use headwater_model::label::LabelsBuilder;
 use headwater_query::{ABSENT, Hold, QueryError, QueryErrorKind};
 use headwater_storage::{LogBlock, LogCursor};
 
@@ -34,6 +35,9 @@ pub(crate) struct Plan {
     param: f64,
     pub(crate) pipeline: Pipeline,
     keys: Keys,
+    /// Whether labels without a value, which structured metadata and parsers may give, tell series
+    /// apart. Grouping takes them for none.
+    keeps_empty: bool,
     unwrap: Option<(Unwrap, Vec<LabelTest>)>,
     pub(crate) windows: Windows,
     /// What `absent_over_time` answers with.
@@ -89,6 +93,7 @@ impl Plan {
             pipeline: Pipeline::new(&stages, wanted)?
                 .keep_errors(Wanted::keeps_errors(&node.range, by)),
             keys,
+            keeps_empty: grouping.is_none(),
             unwrap,
             windows,
             absent_labels: absent_labels(node),
@@ -292,7 +297,7 @@ impl Gather {
             }
             (keys, _) => {
                 for (name, value, _) in self.record.sorted() {
-                    if keeps(keys, name) && !value.is_empty() {
+                    if keeps(keys, name) && (self.plan.keeps_empty || !value.is_empty()) {
                         push_text(&mut self.key, name);
                         push_text(&mut self.key, value);
                     }
@@ -309,8 +314,16 @@ impl Gather {
         let error = self.record.has_error();
         let keys = &self.plan.keys;
         let all = self.record.sorted();
-        let kept = all.iter().filter(|(name, _, _)| error || keeps(keys, name));
-        let labels = Labels::from_pairs(kept.map(|(name, value, _)| (*name, *value)));
+        let mut builder = LabelsBuilder::new();
+        for (name, value, _) in all {
+            if error || keeps(keys, name) {
+                builder.push(name, value);
+            }
+        }
+        let labels = match self.plan.keeps_empty {
+            true => builder.build_with_empty(),
+            false => builder.build(),
+        };
         let steps = self.plan.windows.steps();
         let (gathered, bytes) = match self.plan.counts() {
             true => (

@@ -1,5 +1,6 @@
 //! The functions of Loki's templates.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use headwater_regexp::Regex;
@@ -292,9 +293,43 @@ fn conversions(funcs: &mut Funcs) {
         })
     });
     funcs.add("fromJson", Signature::of(S), |a| {
-        let parsed = serde_json::from_str::<serde_json::Value>(s(a, 0));
+        let text = without_lone_surrogates(s(a, 0));
+        let parsed = serde_json::from_str::<serde_json::Value>(&text);
         Ok(parsed.map_or(Value::Nil, from_json))
     });
+}
+
+/// Half of a surrogate pair in an escape stands for no character: Go reads U+FFFD, where the parser
+/// here would refuse the whole text.
+fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| {
+        let digits = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut lone = Vec::new();
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
+        let escape = at + found;
+        at = match unit(escape) {
+            Some(0xd800..=0xdbff) if matches!(unit(escape + 6), Some(0xdc00..=0xdfff)) => {
+                escape + 12
+            }
+            Some(0xd800..=0xdfff) => {
+                lone.push(escape);
+                escape + 6
+            }
+            Some(_) => escape + 6,
+            None => (escape + 2).min(text.len()),
+        };
+    }
+    if lone.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = text.to_owned();
+    for escape in lone.into_iter().rev() {
+        out.replace_range(escape..escape + 6, "\u{fffd}");
+    }
+    Cow::Owned(out)
 }
 
 fn from_json(value: serde_json::Value) -> Value {
@@ -532,4 +567,22 @@ fn unix_to_time(epoch: &str) -> CallResult {
     Ok(Value::object(GoTime::from_unix_nanos(
         i128::from(number) * unit,
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_of_surrogate_pairs_become_replacement_characters() {
+        for (text, want) in [
+            (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
+            (r#""\ud800x\udc00""#, "\"\u{fffd}x\u{fffd}\""),
+            (r#""\\ud800""#, r#""\\ud800""#),
+            (r#""\u00e9\u12""#, r#""\u00e9\u12""#),
+            ("\\\u{e9}\\", "\\\u{e9}\\"),
+        ] {
+            assert_eq!(without_lone_surrogates(text), want);
+        }
+    }
 }

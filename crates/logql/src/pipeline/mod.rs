@@ -1,6 +1,7 @@
 //! A pipeline, compiled once per query and shared by all threads that run it.
 
 mod decimal;
+mod eager;
 mod format;
 pub(crate) mod functions;
 mod hints;
@@ -26,6 +27,7 @@ pub(crate) use hints::{Wanted, probe};
 pub(crate) use label_test::LabelTest;
 pub(crate) use record::{Category, ERROR, LineError, PRESERVE_ERROR, Record};
 
+use eager::Eager;
 use format::{LabelWriter, LineFormat};
 use json_path::Path;
 use line_filter::LineTest;
@@ -60,11 +62,13 @@ pub(crate) struct Pipeline {
     needles: Vec<Vec<Vec<u8>>>,
     reads_lines: bool,
     keep_errors: bool,
+    eager: Eager,
 }
 
 impl Pipeline {
     /// Compiles the stages; parsers will look for what is `wanted`.
     pub(crate) fn new(stages: &[Stage], wanted: Wanted) -> Result<Self, ParseError> {
+        let eager = Eager::of(stages)?;
         let mut ops = Vec::with_capacity(stages.len());
         for stage in stages {
             ops.push(compile(stage)?);
@@ -78,6 +82,7 @@ impl Pipeline {
             needles,
             reads_lines,
             keep_errors: false,
+            eager,
         })
     }
 
@@ -137,6 +142,14 @@ impl Pipeline {
     }
 
     fn carry_out(&self, op: &Op, original: &[u8], record: &mut Record) -> bool {
+        if !self.eager.is_empty() && extracts(op) {
+            let before = self.eager.found(record);
+            return self.transform(op, original, record) && self.eager.pass(before, record);
+        }
+        self.transform(op, original, record)
+    }
+
+    fn transform(&self, op: &Op, original: &[u8], record: &mut Record) -> bool {
         if !record.rewritten {
             return self.apply(op, original, record);
         }
@@ -347,6 +360,13 @@ fn reorder(ops: &mut [Op]) {
     }
 }
 
+const fn extracts(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Json | Op::Logfmt(_) | Op::Regexp(..) | Op::Pattern(_)
+    )
+}
+
 const fn writes_line(op: &Op) -> bool {
     matches!(op, Op::Unpack | Op::Decolorize | Op::LineFormat(_))
 }
@@ -372,7 +392,7 @@ mod tests {
     use crate::ast::Expr;
 
     /// Runs one line through the pipeline of `{a="b"} STAGES`.
-    fn run(stages: &str, line: &str) -> String {
+    pub(super) fn run(stages: &str, line: &str) -> String {
         let Ok(Expr::Log(log)) = crate::parse(&format!("{{a=\"b\"}} {stages}")) else {
             panic!("{stages} is no pipeline");
         };
