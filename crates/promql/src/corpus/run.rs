@@ -286,18 +286,24 @@ fn pinned(query: &str, time: i64) -> Vec<(String, i64)> {
     times.into_iter().map(|time| (text.clone(), time)).collect()
 }
 
-/// Sets `@` on everything that has none; inside a subquery that has one nothing is set.
+fn pin_at(at: &mut Option<At>, time: i64) {
+    if !matches!(at, Some(At::Time(_))) {
+        *at = Some(At::Time(time));
+    }
+}
+
+/// Sets `@` on everything that has no time of its own (both ends of an instant query are its time); inside a subquery that has one nothing is set.
 fn pin(expr: &mut Expr, time: i64, clock: &mut bool) {
     match expr {
         Expr::Number(_) | Expr::String(_) => {}
         Expr::Vector(selector) => {
-            selector.at.get_or_insert(At::Time(time));
+            pin_at(&mut selector.at, time);
         }
         Expr::Matrix(matrix) => {
-            matrix.selector.at.get_or_insert(At::Time(time));
+            pin_at(&mut matrix.selector.at, time);
         }
         Expr::Subquery(subquery) => {
-            subquery.at.get_or_insert(At::Time(time));
+            pin_at(&mut subquery.at, time);
             // What stands inside is not pinned, yet may look at the clock.
         }
         Expr::Aggregate(aggregate) => {
