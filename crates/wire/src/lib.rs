@@ -4,6 +4,8 @@ pub mod chunked;
 pub mod error;
 pub mod fields;
 pub mod histogram;
+#[cfg(feature = "loki")]
+pub mod loki;
 pub mod messages;
 pub mod read;
 pub mod snappy;
