@@ -8,3 +8,4 @@ mod garbage;
 mod life;
 mod loki;
 mod peers;
+mod remote;

@@ -6,10 +6,17 @@ pub mod exporter;
 pub mod mount;
 pub mod peer;
 pub mod process;
+pub mod remote;
 pub mod websocket;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// The time in milliseconds.
+pub fn now_millis() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap_or_default().as_millis() as i64
+}
 
 /// Whether a missing peer or corpus is a failure.
 pub fn strict() -> bool {

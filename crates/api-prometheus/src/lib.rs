@@ -5,6 +5,7 @@ mod form;
 mod json;
 mod params;
 mod parts;
+mod receive;
 mod router;
 mod routes;
 mod selectors;
@@ -18,6 +19,10 @@ pub use parts::{
     Admin, BuildInfo, Dropped, Features, HeadStats, Health, Lifecycle, NameCount, NoScraping,
     NoTsdb, Notification, Parts, Phase, RuntimeInfo, Scraping, Server, Settings, TargetMetadata,
     TargetView, TsdbStats, TsdbView, WalReplay,
+};
+pub use receive::{
+    MAX_LABELS_PER_SERIES, MAX_SAMPLES_PER_WRITE, MAX_SERIES_PER_WRITE, MAX_SYMBOLS_PER_WRITE,
+    WriteMessage,
 };
 pub use router::router;
 pub use routes::query::MAX_RANGE_STEPS;

@@ -8,7 +8,7 @@ use axum::routing::MethodRouter;
 use crate::parts::Parts;
 use crate::routes::{
     admin, exemplars, expressions, features, federate, labels, lifecycle, metadata, metrics, pages,
-    query, relabel, remote, rules, status, targets,
+    query, read, relabel, remote, rules, status, targets, write,
 };
 use crate::serve::cors::cors;
 use crate::serve::gate::ready_only;
@@ -85,7 +85,8 @@ fn status_routes() -> Router<Api> {
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/tsdb/blocks", get(status::blocks))
         .route("/features", get(features::features))
-        .route("/write", Methods::POST.route(remote::write_off))
+        .route("/write", Methods::POST.route(write::write))
+        .route("/read", Methods::POST.route(read::read))
         .route("/otlp/v1/metrics", Methods::POST.route(remote::otlp_off))
         .route("/search/{what}", get_post(remote::search_off))
 }

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::{ApiError, ErrorType};
 use crate::parts::{Parts, Phase};
+use crate::receive::Receiver;
 
 /// Stack of a thread for deep expressions. A level takes some 4 KiB where nothing is optimised, and
 /// the parser takes a thousand levels; memory is taken only as far as it is used.
@@ -18,14 +19,23 @@ const DEEP_STACK_BYTES: usize = 32 << 20;
 pub(crate) struct Api {
     pub(crate) parts: Arc<Parts>,
     reads: Arc<Semaphore>,
+    pub(crate) remote_reads: Arc<Semaphore>,
+    pub(crate) writes: Arc<Semaphore>,
+    /// Remote write, if it is on.
+    pub(crate) receiver: Option<Arc<Receiver>>,
 }
 
 impl Api {
     pub(crate) fn new(parts: Parts) -> Self {
-        let reads = Arc::new(Semaphore::new(parts.settings.concurrent_reads.max(1)));
+        let at_once = |most: usize| Arc::new(Semaphore::new(most.max(1)));
+        let settings = &parts.settings;
+        let receiver = |store| Arc::new(Receiver::new(store, &parts.registry));
         Self {
+            reads: at_once(settings.concurrent_reads),
+            remote_reads: at_once(settings.concurrent_remote_reads),
+            writes: at_once(settings.concurrent_writes),
+            receiver: parts.write.clone().map(receiver),
             parts: Arc::new(parts),
-            reads,
         }
     }
 

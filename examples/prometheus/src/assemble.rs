@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::routing::get;
-use headwater_api_prometheus::{Parts, Settings, router};
+use headwater_api_prometheus::{Parts, Settings, WriteMessage, router};
 use headwater_discovery::{Manager as Discovery, ManagerSettings, Metrics as DiscoveryMetrics};
 use headwater_exposition::{Escaping, Protocol, Registry, content_type};
 use headwater_http::{Server as Listener, ServerSettings};
@@ -115,6 +115,10 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
     });
     parts.engine = Some(Arc::new(engine));
     parts.samples = Some(Arc::new(db.clone()));
+    parts.chunks = Some(Arc::new(db.clone()));
+    parts.write = flags
+        .on("web.enable-remote-write-receiver")
+        .then(|| Arc::new(db.clone()) as _);
     parts.labels = Some(Arc::new(db.clone()));
     parts.exemplars = Some(Arc::new(db.clone()));
     parts.tsdb = Some(Arc::new(Store(db.clone())));
@@ -295,7 +299,26 @@ fn api_settings(flags: &Flags) -> Result<Settings, Failure> {
     let origin = Regex::anchored(flags.text("web.cors.origin"))
         .map_err(|error| Failure::of_user(format!("flag --web.cors.origin: {error}")))?;
     settings.cors_origin = Some(origin);
+    set_remote(&mut settings, flags).map_err(Failure::of_user)?;
     Ok(settings)
+}
+
+fn set_remote(settings: &mut Settings, flags: &Flags) -> Result<(), String> {
+    let name = "web.remote-write-receiver.accepted-protobuf-messages";
+    let message = |text: &str| {
+        WriteMessage::from_name(text)
+            .ok_or_else(|| format!("flag --{name}: there is no message {text:?}"))
+    };
+    let texts = flags.texts(name);
+    settings.write_messages = texts
+        .iter()
+        .flat_map(|text| text.split(','))
+        .map(message)
+        .collect::<Result<_, _>>()?;
+    settings.remote_read_samples = flags.number("storage.remote.read-sample-limit")?;
+    settings.concurrent_remote_reads = flags.number("storage.remote.read-concurrent-limit")?;
+    settings.remote_read_frame_bytes = flags.number("storage.remote.read-max-bytes-in-frame")?;
+    Ok(())
 }
 
 /// The prefix that was asked for, or else the path of the external URL; with a slash before it, without one behind.

@@ -12,7 +12,7 @@ use headwater_env::{Clock, SystemClock};
 use headwater_exposition::Registry;
 use headwater_promql::ParseOptions;
 use headwater_query::Evaluate;
-use headwater_storage::{LabelQueries, Select, SelectExemplars};
+use headwater_storage::{Append, LabelQueries, Select, SelectChunks, SelectExemplars};
 
 use crate::serve::observe::Observer;
 
@@ -41,6 +41,10 @@ pub struct Parts {
     pub engine: Option<Arc<dyn Evaluate>>,
     /// Samples, for federation; `None` as in agent mode.
     pub samples: Option<Arc<dyn Select>>,
+    /// Samples as they are encoded, for remote reads that are streamed; `None` as in agent mode.
+    pub chunks: Option<Arc<dyn SelectChunks>>,
+    /// Takes remote write; `None` unless the operator asked for it.
+    pub write: Option<Arc<dyn Append>>,
     /// Label names, label values, series; `None` as in agent mode.
     pub labels: Option<Arc<dyn LabelQueries>>,
     /// Exemplars; without them every question has an empty answer.
@@ -68,6 +72,8 @@ impl Parts {
             syntax: ParseOptions::stable(),
             engine: None,
             samples: None,
+            chunks: None,
+            write: None,
             labels: None,
             exemplars: None,
             scraping: Arc::new(NoScraping),

@@ -86,7 +86,21 @@ async fn run(
         answer.warnings.push(TRUNCATED.to_owned());
     }
     answer.warnings.extend(remark);
+    shorten(&mut answer.warnings, "warning");
+    shorten(&mut answer.infos, "info");
     Ok(respond(answer, detail))
+}
+
+/// As many remarks of each kind as an answer shows; strange data can make one a series.
+const MAX_REMARKS: usize = 10;
+
+/// Leaves the first remarks and says how many more there were.
+fn shorten(remarks: &mut Vec<String>, kind: &str) {
+    if remarks.len() > MAX_REMARKS {
+        let more = remarks.len() - MAX_REMARKS;
+        remarks.truncate(MAX_REMARKS);
+        remarks.push(format!("{more} more {kind} annotations omitted"));
+    }
 }
 
 /// The bound that the server has for everyone, or less where the request asks for less.
@@ -147,7 +161,7 @@ fn cut<T>(values: &mut Vec<T>, limit: usize) -> bool {
 }
 
 /// Stops an evaluation whose caller went away: then the future that holds this is dropped.
-struct CancelOnDrop(CancelToken);
+pub(crate) struct CancelOnDrop(pub(crate) CancelToken);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -164,4 +178,18 @@ impl Api {
 /// What a server without a store answers to every question about data.
 pub(crate) fn agent_only() -> ApiError {
     ApiError::new(ErrorType::Execution, "unavailable with Prometheus Agent")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_remarks_are_shown() {
+        let mut remarks: Vec<String> = (0..12).map(|at| at.to_string()).collect();
+        shorten(&mut remarks, "info");
+        assert_eq!(remarks.len(), 11);
+        assert_eq!(remarks[10], "2 more info annotations omitted");
+        shorten(&mut vec!["one".to_owned()], "info");
+    }
 }

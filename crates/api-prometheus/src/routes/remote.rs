@@ -1,19 +1,11 @@
-//! `/api/v1/write`, `/api/v1/otlp/v1/metrics` and `/api/v1/search/…` while they are switched off:
-//! senders learn why nothing arrives.
+//! `/api/v1/otlp/v1/metrics` and `/api/v1/search/…` while they are switched off: senders learn why
+//! nothing arrives.
 
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::error::{ApiError, ErrorType};
 use crate::serve::plain::error_text;
-
-/// Remote write is off.
-pub(crate) async fn write_off() -> Response {
-    error_text(
-        StatusCode::NOT_FOUND,
-        "remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n",
-    )
-}
 
 /// OTLP is off.
 pub(crate) async fn otlp_off() -> Response {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// One exchange with the original.
@@ -10,11 +12,13 @@ pub(crate) struct Exchange {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Option<String>,
+    pub(crate) body: Option<Vec<u8>>,
     pub(crate) status: u16,
     pub(crate) answer_headers: Value,
     pub(crate) json: Option<Value>,
     pub(crate) text: Option<String>,
+    /// The body, where it is recorded byte by byte.
+    pub(crate) answer_bytes: Vec<u8>,
 }
 
 /// A file or folder of the corpora, or `None` (and a line that says so) if it is not there.
@@ -68,7 +72,9 @@ fn read(path: &std::path::Path) -> Exchange {
         headers: headers
             .map(|(name, value)| (name.clone(), string(value).unwrap_or_default()))
             .collect(),
-        body: string(&request["body"]).or_else(|| string(&request["body_base64"])),
+        body: string(&request["body"])
+            .map(String::into_bytes)
+            .or_else(|| bytes(&request["body_base64"])),
         status: value["status"]
             .as_u64()
             .and_then(|n| n.try_into().ok())
@@ -76,5 +82,11 @@ fn read(path: &std::path::Path) -> Exchange {
         answer_headers: value["headers"].clone(),
         json: value.get("body").cloned(),
         text: string(&value["body_text"]).or_else(|| string(&value["body_after_decoding_text"])),
+        answer_bytes: bytes(&value["body_base64"]).unwrap_or_default(),
     }
+}
+
+fn bytes(value: &Value) -> Option<Vec<u8>> {
+    let text = value.as_str()?;
+    Some(STANDARD.decode(text).expect("base64"))
 }

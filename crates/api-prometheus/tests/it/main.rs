@@ -4,5 +4,6 @@ mod corpora;
 mod fakes;
 mod golden;
 mod limits;
+mod remote;
 mod shape;
 mod text;
