@@ -10,7 +10,9 @@ use headwater_storage::Result;
 use headwater_wal::{DamagePolicy, repair_segment};
 use parking_lot::Mutex;
 
+use crate::block::DamagedBlock;
 use crate::block::set::{self, BlockSet};
+use crate::chunk_snapshot::{self, Usable};
 use crate::error;
 use crate::head::chunk_files::{self, ChunkFiles};
 use crate::head::rules::Choice;
@@ -74,10 +76,10 @@ impl Db {
             max_exemplars: options.max_exemplars,
             late_window: i64::try_from(options.out_of_order_window.as_millis()).unwrap_or(i64::MAX),
         };
-        let head = Head::new(bounds, Choice::new(&options));
+        let mut head = Head::new(bounds, Choice::new(&options));
         set::remove_leftovers(env.files.as_ref(), &dir)?;
         let opened = set::open_all(env.files.as_ref(), &dir)?;
-        let blocks = BlockSet::new(opened.blocks);
+        let blocks = BlockSet::new(opened.blocks, opened.unserved);
         if let Some(end) = blocks.in_order_end() {
             head.times.raise_min_valid(end);
         }
@@ -93,7 +95,28 @@ impl Db {
             .for_each(|line| tracing::warn!("{line}; the log has these samples"));
         let chunks = std::mem::take(&mut in_files.chunks);
         let threads = options.replay_threads;
-        let report = replay(&head, &env.files, &log_dir, &late_dir, chunks, threads)?;
+        let replay = |head: &Head, chunks, snapshot: Option<&Usable>| {
+            replay(
+                head, &env.files, &log_dir, &late_dir, chunks, snapshot, threads,
+            )
+        };
+        let snapshot = match options.snapshot_on_close && in_files.damage.is_empty() {
+            true => chunk_snapshot::find(env.files.as_ref(), &dir, min_valid)?,
+            false => None,
+        };
+        let mut report = replay(&head, chunks, snapshot.as_ref())?;
+        if let Some(why) = report.bad_snapshot.take() {
+            tracing::error!(
+                why,
+                "chunk snapshot cannot be loaded, the log is read instead"
+            );
+            head = Head::new(head.bounds.clone(), Choice::new(&options));
+            head.times.raise_min_valid(min_valid);
+            head.counters.snapshots_failed.add(1);
+            in_files = chunk_files::read(env.files.as_ref(), &chunks_dir, min_valid)?;
+            let chunks = std::mem::take(&mut in_files.chunks);
+            report = replay(&head, chunks, None)?;
+        }
         let took = env.clock.monotonic().saturating_sub(started);
         tell(&report, took);
         repair(&env, &report)?;
@@ -145,14 +168,24 @@ impl Db {
     /// Syncs and refuses batches from now on. Queries go on working until
     /// the last clone is gone, which also frees the directory.
     ///
+    /// With [`Options::snapshot_on_close`], the head is written down as well;
+    /// if that fails, the next start reads the log.
+    ///
     /// # Errors
     /// The log could not be synced.
     pub fn close(&self) -> Result<()> {
-        self.inner.closed.store(true, Ordering::Release);
+        let first = !self.inner.closed.swap(true, Ordering::AcqRel);
         let worker = self.inner.worker.lock().take();
         drop(worker);
+        let _maintenance = self.inner.maintenance.lock();
         let _order = self.inner.head.order.lock();
         let log = &self.inner.log;
+        if first
+            && self.inner.options.snapshot_on_close
+            && let Err(error) = self.inner.write_chunk_snapshot()
+        {
+            tracing::error!(%error, "chunk snapshot cannot be written");
+        }
         log.sync()
             .and_then(|()| log.wal.close())
             .map_err(error::log)
@@ -176,6 +209,12 @@ impl Db {
     pub fn blocks(&self) -> Vec<BlockMeta> {
         let all = self.inner.blocks.all();
         all.iter().map(|block| block.meta.clone()).collect()
+    }
+
+    /// The blocks of which something is damaged: those that are served in part, and those that are
+    /// not served at all. They stay on disk as they are; merges leave them out.
+    pub fn damaged_blocks(&self) -> Vec<DamagedBlock> {
+        self.inner.blocks.damaged()
     }
 
     /// A picture of the store. It looks at every series of the head: meant
@@ -202,6 +241,7 @@ impl Db {
             out_of_order: counters.out_of_order.get(),
             out_of_bounds: counters.out_of_bounds.get(),
             duplicates: counters.duplicates.get(),
+            snapshots_failed: counters.snapshots_failed.get(),
             min_time: times.map(|t| t.start),
             max_time: times.map(|t| t.end),
             chunks,

@@ -10,6 +10,7 @@
 //! `golden`, with the feature of this name, runs recorded directories.
 
 mod block;
+mod chunk_snapshot;
 mod db;
 mod error;
 #[cfg(any(test, feature = "golden"))]
@@ -25,6 +26,7 @@ mod replay;
 mod stats;
 mod storage;
 
+pub use block::DamagedBlock;
 pub use db::Db;
 pub use headwater_blockfmt::BlockMeta;
 pub use maintain::Maintenance;

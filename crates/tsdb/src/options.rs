@@ -42,6 +42,9 @@ pub struct Options {
     pub background: bool,
     /// Threads that replay the log at start.
     pub replay_threads: usize,
+    /// Whether the head is written down when the store is closed, so that the
+    /// next start reads that instead of most of the log.
+    pub snapshot_on_close: bool,
     /// How new chunks of floats are encoded; [`Db::set_float_encoding`]
     /// changes it later.
     pub float_encoding: FloatEncoding,
@@ -97,6 +100,7 @@ impl Default for Options {
             max_block_range: 27 * TWO_HOURS,
             background: true,
             replay_threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            snapshot_on_close: false,
             float_encoding: FloatEncoding::Xor,
             start_timestamps: false,
             histogram_starts: false,

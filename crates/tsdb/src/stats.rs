@@ -28,6 +28,7 @@ pub(crate) struct Counters {
     pub(crate) out_of_order: Count,
     pub(crate) out_of_bounds: Count,
     pub(crate) duplicates: Count,
+    pub(crate) snapshots_failed: Count,
 }
 
 impl Counters {
@@ -66,6 +67,8 @@ pub struct Stats {
     pub out_of_bounds: u64,
     /// Samples refused because there was another value at their time.
     pub duplicates: u64,
+    /// Chunk snapshots that could not be loaded, so that the log was read.
+    pub snapshots_failed: u64,
     /// First time in the head, in milliseconds.
     pub min_time: Option<i64>,
     /// Last time in the head, in milliseconds.

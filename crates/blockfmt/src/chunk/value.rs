@@ -30,6 +30,12 @@ impl Window {
         trailing: 0,
     };
 
+    /// The window with which a writer goes on where a reader has this one. A reader takes all bits
+    /// for the window before the first; a writer that did so would never leave it.
+    pub(super) fn for_writer(self) -> Self {
+        if self.width() == 64 { Self::NONE } else { self }
+    }
+
     /// The window of a difference, which must not be zero.
     pub(super) fn of(difference: u64) -> Self {
         Self {

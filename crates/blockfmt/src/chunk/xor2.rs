@@ -100,7 +100,7 @@ impl Xor2Appender {
             value: reader.state.value,
             starts: reader.state.starts,
             count: reader.count as u16,
-            window: reader.state.window,
+            window: reader.state.window.for_writer(),
             stale: last == STALE_NAN_BITS,
         })
     }

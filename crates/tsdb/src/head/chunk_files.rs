@@ -16,9 +16,10 @@ use headwater_blockfmt::head_chunks::{self, NewChunk};
 use headwater_blockfmt::{DecodeError, EncodedChunk};
 use headwater_env::{FileWriter, Files, FilesExt, OpenMode};
 use headwater_model::Timestamp;
-use headwater_storage::Result;
+use headwater_storage::{Error, ErrorKind, Result};
 
 use super::Head;
+use crate::chunk_snapshot::{self, ChunkFile};
 use crate::error;
 
 /// A file of this size is full. Prometheus's are eight times as large; what is
@@ -31,7 +32,7 @@ pub(crate) fn dir(data: &Path) -> PathBuf {
     data.join("chunks_head")
 }
 
-fn file_path(dir: &Path, number: u32) -> PathBuf {
+pub(crate) fn file_path(dir: &Path, number: u32) -> PathBuf {
     dir.join(format!("{number:06}"))
 }
 
@@ -76,6 +77,8 @@ pub(crate) fn read(files: &dyn Files, dir: &Path, min_time: Timestamp) -> Result
         found.next = numbers.last().map_or(1, |last| last + 1);
         if let Some((sound_bytes, damage)) = damage {
             found.damage.push(damage);
+            // A snapshot relies on what is now given up, also at a later start.
+            chunk_snapshot::remove_all(files, dir.parent().unwrap_or(dir))?;
             give_up(files, dir, &numbers[at..], sound_bytes)?;
             return Ok(found);
         }
@@ -298,6 +301,35 @@ impl ChunkFiles {
             max_time: growing.max_time,
         });
         Ok(())
+    }
+
+    /// Writes all finished chunks that are in no file yet, and makes all files
+    /// durable; says which there are. For a snapshot, which leaves out what is
+    /// in them.
+    pub(crate) fn make_durable(&mut self, head: &Head) -> Result<Vec<ChunkFile>> {
+        self.write_new(head)?;
+        if self.given_up {
+            let what = "finished chunks could not be written to files";
+            return Err(Error::new(ErrorKind::Io, what).at_path(&self.dir));
+        }
+        self.finish(head)?;
+        let mut all = Vec::new();
+        for file in &self.full {
+            // One that an earlier process has left may never have been synced.
+            let opened = self.files.open(&file.path, OpenMode::Write);
+            let opened = opened.map_err(error::file)?;
+            opened.sync().map_err(error::file)?;
+            let name = file.path.file_name().unwrap_or_default();
+            all.push(ChunkFile {
+                number: name.to_string_lossy().parse().unwrap_or(0),
+                bytes: opened.len().map_err(error::file)?,
+                max_time: file.max_time,
+            });
+        }
+        if !all.is_empty() {
+            self.files.sync_dir(&self.dir).map_err(error::file)?;
+        }
+        Ok(all)
     }
 
     /// Removes files whose samples are all older than `time`.

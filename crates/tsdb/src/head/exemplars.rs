@@ -83,6 +83,11 @@ impl ExemplarRing {
         true
     }
 
+    /// All of them with the labels of their series, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Labels, &Exemplar)> {
+        self.entries.iter().map(|e| (&e.series, &e.exemplar))
+    }
+
     fn drop_oldest(&mut self) {
         let Some(oldest) = self.entries.pop_front() else {
             return;

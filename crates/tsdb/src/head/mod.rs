@@ -1,7 +1,7 @@
 //! The head: the newest samples of all series, in memory.
 //!
 //! `slots` holds the series, `series` is the state of one, `open_chunk` its
-//! growing chunk, which keeps to `rules`. `lookup` leads from labels to slots, `index` and `postings`
+//! growing chunk, which keeps to `rules`, and which `resume` brings back. `lookup` leads from labels to slots, `index` and `postings`
 //! from matchers. `batch` collects samples, of which `admit` takes some, into
 //! `contents`, and `commit` applies them; `isolation` decides what readers see
 //! of it, `cursor` reads. `late` holds what came late, `chunk_files` takes
@@ -22,6 +22,7 @@ pub(crate) mod lookup;
 pub(crate) mod open_chunk;
 pub(crate) mod postings;
 pub(crate) mod prefetch;
+mod resume;
 pub(crate) mod rules;
 pub(crate) mod series;
 pub(crate) mod slots;
@@ -212,6 +213,11 @@ impl Head {
         self.series.fetch_add(1, Ordering::Relaxed);
         self.counters.series_created.add(1);
         Ok(slot)
+    }
+
+    /// The slot of the series with these labels.
+    pub(crate) fn find(&self, labels: &Labels) -> Option<u32> {
+        self.lookup.find(&self.slots, labels)
     }
 
     fn vacant_slot(&self) -> Result<u32, AppendError> {

@@ -13,7 +13,7 @@ use headwater_model::{FloatHistogram, Histogram, Timestamp};
 use super::rules::Rules;
 
 /// Samples that a float chunk should get.
-const FLOATS_TARGET: usize = 120;
+pub(super) const FLOATS_TARGET: usize = 120;
 /// A float chunk of this size is full: index and segment readers were built
 /// for chunks of about a kilobyte.
 const FLOATS_MAX_BYTES: usize = 1005;
@@ -33,14 +33,16 @@ pub(crate) enum Growing {
     Float(Box<FloatHistogramAppender>),
 }
 
-/// The growing chunk with its bounds in time.
+/// The growing chunk with its bounds in time. The fields are in the order in
+/// which a series wants them in its cache lines.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct OpenChunk {
+    /// A sample at this time or later begins a new chunk.
+    pub(super) end: Timestamp,
     pub(crate) growing: Growing,
     /// Time of the first sample.
     pub(crate) min_time: Timestamp,
-    /// A sample at this time or later begins a new chunk.
-    end: Timestamp,
 }
 
 /// Time, value and start timestamp of a float, 0 for none.
@@ -280,7 +282,7 @@ impl OpenChunk {
 }
 
 /// The end of the block range that `time` lies in.
-fn end_of_range(time: Timestamp, range: i64) -> Timestamp {
+pub(super) fn end_of_range(time: Timestamp, range: i64) -> Timestamp {
     (time.div_euclid(range))
         .saturating_add(1)
         .saturating_mul(range)
@@ -288,7 +290,7 @@ fn end_of_range(time: Timestamp, range: i64) -> Timestamp {
 
 /// A chunk that began at `first` is a quarter full at `last`: the end that
 /// divides what is left up to `limit` into chunks of equal length.
-fn predict_end(first: Timestamp, last: Timestamp, limit: Timestamp) -> Timestamp {
+pub(super) fn predict_end(first: Timestamp, last: Timestamp, limit: Timestamp) -> Timestamp {
     predict_end_by(first, last, limit, 4.0)
 }
 

@@ -6,6 +6,7 @@ use crate::head::Head;
 use crate::head::commit::{CHUNK_AHEAD, SLOT_AHEAD};
 use crate::head::rules::Rules;
 use crate::head::series::Series;
+use crate::head::slots::Walk;
 
 /// A histogram is much larger than a float: a batch has this many times fewer.
 const FLOATS_PER_HISTOGRAM: usize = 16;
@@ -124,6 +125,7 @@ impl Sorter {
         let rules = head.rules();
         let (mut applied, mut at) = (0, 0);
         let slot_at = |at: usize| self.sorted.get(at).and_then(|s| head.slots.get(s.slot()));
+        let mut walk = Walk::new(&head.slots);
         for samples in self.sorted.chunk_by(|a, b| a.slot() == b.slot()) {
             at += samples.len();
             if let Some(later) = slot_at(at + SLOT_AHEAD) {
@@ -132,14 +134,13 @@ impl Sorter {
             if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
                 soon.prefetch_chunk();
             }
-            let Some(cell) = samples.first().and_then(|s| head.slots.get(s.slot())) else {
+            let Some((series, slot)) = samples.first().and_then(|s| walk.series(s.slot())) else {
                 continue;
             };
-            let mut series = cell.lock();
             for sample in samples {
-                applied += u64::from(batch.append(*sample, &mut series, rules));
+                applied += u64::from(batch.append(*sample, series, rules));
             }
-            cell.note_chunk(&series);
+            slot.note_chunk(series);
         }
         applied
     }

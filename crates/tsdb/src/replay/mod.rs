@@ -9,6 +9,7 @@
 mod batch;
 mod pending;
 mod refs;
+mod snapshot;
 mod source;
 mod starts;
 
@@ -24,11 +25,13 @@ use headwater_model::{Exemplar, Labels, Metadata, TimeRange, Timestamp};
 use headwater_storage::Result;
 use headwater_wal::{Damage, list_checkpoints, list_segments};
 
+use crate::chunk_snapshot::Usable;
 use crate::error;
 use crate::head::late::LateValue;
 use crate::head::{Departed, Head};
 use pending::PendingSamples;
 use refs::{MappedUntil, Refs};
+use snapshot::Damaged;
 use source::{Block, Blocks, Segment};
 
 /// What a replay found.
@@ -44,6 +47,8 @@ pub(crate) struct Report {
     pub(crate) unknown_records: u64,
     /// Series that were refused, for instance for want of room.
     pub(crate) refused_series: u64,
+    /// Why the snapshot cannot be used.
+    pub(crate) bad_snapshot: Option<String>,
     /// Directories and what is damaged in them.
     pub(crate) damage: Vec<(PathBuf, Damage)>,
     /// Segments that should be there: the first and the one behind the last.
@@ -51,13 +56,15 @@ pub(crate) struct Report {
 }
 
 /// Reads the log of a data directory into an empty head. `chunks` are those
-/// that files have of its series.
+/// that files have of its series; a snapshot stands for what the log has before
+/// it. If the snapshot is damaged the head is of no use, and the report says so.
 pub(crate) fn replay(
     head: &Head,
     files: &Arc<dyn Files>,
     dir: &Path,
     late_dir: &Path,
     chunks: HashMap<u64, Vec<EncodedChunk>>,
+    snapshot: Option<&Usable>,
     threads: usize,
 ) -> Result<Report> {
     let last_segment = list_segments(files.as_ref(), dir)
@@ -81,7 +88,16 @@ pub(crate) fn replay(
             last_segment,
             times: TimeRange::new(Timestamp::MAX, Timestamp::MIN),
         };
-        let in_order = replay.in_order(dir)?;
+        let in_order = match snapshot {
+            Some(snapshot) => {
+                if let Err(Damaged(why)) = replay.snapshot(snapshot) {
+                    replay.report.bad_snapshot = Some(why);
+                    return Ok(replay.report);
+                }
+                replay.segments(dir, snapshot.segment)?
+            }
+            None => replay.in_order(dir)?,
+        };
         replay.read(Blocks::new(files, in_order, ahead))?;
         replay.apply_samples();
         head.times.cover(replay.times);
@@ -311,24 +327,33 @@ impl Replay<'_> {
     fn series(&mut self, mut series: Series<'_>) -> Result<(), headwater_blockfmt::DecodeError> {
         let mut pairs = LabelPairs::new();
         while let Some(reference) = series.next_into(&mut pairs)? {
-            self.labels.clear();
-            for (name, value) in &pairs {
-                self.labels.push(name, value);
-            }
-            let labels = self.labels.build();
-            self.head.reserve_log_refs(reference);
-            // The same labels may come back under another number after the
-            // series was forgotten: both stand for one series here.
-            match self.head.get_or_create(&labels, Some(reference)) {
-                Ok(slot) => {
-                    self.refs.insert(reference, slot);
-                    self.keep_other_number(reference, slot);
-                    self.take_chunks(reference, slot);
-                }
-                Err(_) => self.report.refused_series += 1,
-            }
+            self.introduce(reference, &pairs);
         }
         Ok(())
+    }
+
+    /// The slot of a series that the log knows by a number.
+    fn introduce(&mut self, reference: u64, pairs: &LabelPairs<'_>) -> Option<u32> {
+        self.labels.clear();
+        for (name, value) in pairs {
+            self.labels.push(name, value);
+        }
+        let labels = self.labels.build();
+        self.head.reserve_log_refs(reference);
+        // The same labels may come back under another number after the
+        // series was forgotten: both stand for one series here.
+        match self.head.get_or_create(&labels, Some(reference)) {
+            Ok(slot) => {
+                self.refs.insert(reference, slot);
+                self.keep_other_number(reference, slot);
+                self.take_chunks(reference, slot);
+                Some(slot)
+            }
+            Err(_) => {
+                self.report.refused_series += 1;
+                None
+            }
+        }
     }
 
     fn tombstones(

@@ -97,7 +97,7 @@ impl<K: Kind> Appender<K> {
             count: reader.header.count,
             reset: reader.header.reset,
             layout: reader.layout,
-            state: reader.state,
+            state: reader.state.map(State::for_writer),
             starts: reader.header.starts.map(|_| reader.starts),
         })
     }

@@ -87,6 +87,16 @@ impl<K: Kind> State<K> {
             .try_for_each(|bucket| bucket.read_next(input))
     }
 
+    /// What a writer goes on with.
+    pub(super) fn for_writer(mut self) -> Self {
+        self.count = self.count.for_writer();
+        self.zero_count = self.zero_count.for_writer();
+        self.sum = self.sum.for_writer();
+        let buckets = self.positive.iter_mut().chain(&mut self.negative);
+        buckets.for_each(|bucket| *bucket = bucket.for_writer());
+        self
+    }
+
     pub(super) fn buckets(tracks: &[K::Bucket]) -> Vec<<K::Bucket as Track>::Number> {
         tracks.iter().map(Track::number).collect()
     }

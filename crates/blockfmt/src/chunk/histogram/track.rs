@@ -23,6 +23,11 @@ pub trait Track: Copy + std::fmt::Debug {
     fn read_next(&mut self, input: &mut BitReader<'_>) -> Option<()>;
     #[doc(hidden)]
     fn number(&self) -> Self::Number;
+    /// What a writer goes on with where a reader has this.
+    #[doc(hidden)]
+    fn for_writer(self) -> Self {
+        self
+    }
 }
 
 /// A signed number, as difference of differences: times and the buckets of integer histograms.
@@ -154,5 +159,12 @@ impl Track for Xored {
 
     fn number(&self) -> f64 {
         f64::from_bits(self.bits)
+    }
+
+    fn for_writer(self) -> Self {
+        Self {
+            window: self.window.for_writer(),
+            ..self
+        }
     }
 }
