@@ -175,6 +175,11 @@ impl Hold {
         Ok(())
     }
 
+    /// Bytes that are held.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Gives everything back and takes this instead.
     ///
     /// # Errors

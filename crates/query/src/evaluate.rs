@@ -5,7 +5,7 @@ use headwater_storage::BoxFuture;
 
 use crate::answer::Answer;
 use crate::cancel::CancelToken;
-use crate::error::QueryError;
+use crate::error::{QueryError, QueryErrorKind};
 
 /// One query.
 #[derive(Clone, Debug)]
@@ -27,6 +27,30 @@ pub struct EvalRequest {
     pub stats: StatsLevel,
     /// Stops the evaluation.
     pub cancel: CancelToken,
+    /// Who asks, for the query log.
+    pub origin: Option<Origin>,
+}
+
+/// Who asks a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// An HTTP request.
+    Http {
+        /// Address of the client, without the port.
+        client: String,
+        /// `GET` or `POST`.
+        method: String,
+        /// Path of the request.
+        path: String,
+    },
+    /// A rule.
+    Rule {
+        /// File of the group.
+        file: String,
+        /// Name of the group.
+        group: String,
+    },
 }
 
 /// How much an evaluation measures of itself.
@@ -61,6 +85,7 @@ impl EvalRequest {
             limit: 0,
             stats: StatsLevel::default(),
             cancel: CancelToken::new(),
+            origin: None,
         }
     }
 
@@ -77,4 +102,30 @@ pub trait Evaluate: Send + Sync {
     /// # Errors
     /// The query has no answer; the kind says what the caller can do.
     fn evaluate(&self, request: EvalRequest) -> BoxFuture<'_, Result<Answer, QueryError>>;
+
+    /// How a query would be evaluated, as text for people: what is read, by which operators, with
+    /// estimates of series and bytes.
+    ///
+    /// # Errors
+    /// As [`Evaluate::evaluate`]; engines that cannot tell refuse.
+    fn explain(
+        &self,
+        request: EvalRequest,
+        how: Explain,
+    ) -> BoxFuture<'_, Result<String, QueryError>> {
+        let _ = (request, how);
+        let message = "this engine does not explain queries";
+        let refused = QueryError::new(QueryErrorKind::BadData, message);
+        Box::pin(std::future::ready(Err(refused)))
+    }
+}
+
+/// What an explanation is made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explain {
+    /// The query is planned and its series are looked up; samples are not read.
+    #[default]
+    Estimate,
+    /// The query is evaluated, and what each operator took is measured.
+    Analyze,
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod active;
 pub mod aggregate;
 pub mod answer;
 pub mod budget;
@@ -12,12 +13,13 @@ pub mod pool;
 pub mod stats;
 pub mod step;
 
+pub use active::{ActiveQueries, ActiveQuery};
 pub use aggregate::{FloatAggregate, FloatGroup};
 pub use answer::{Answer, InstantSample, Point, RangeSeries, Value};
 pub use budget::{Budget, Hold, Limits};
 pub use cancel::CancelToken;
 pub use error::{QueryError, QueryErrorKind};
-pub use evaluate::{EvalRequest, Evaluate, StatsLevel};
+pub use evaluate::{EvalRequest, Evaluate, Explain, Origin, StatsLevel};
 pub use gate::{Gate, Permit};
 pub use grid::StepGrid;
 pub use pool::CpuPool;
