@@ -72,6 +72,16 @@ impl TlsConfig {
         }
     }
 
+    /// A rustls client with these settings, for streams that are not HTTP: no protocol is
+    /// negotiated. Reads the files named.
+    ///
+    /// # Errors
+    /// Files that cannot be read or used, and settings that cannot work.
+    pub fn to_rustls(&self) -> Result<rustls::ClientConfig, String> {
+        self.clone().validate()?;
+        crate::client::rustls_client(self)
+    }
+
     /// Makes relative file names relative to `dir`.
     pub fn resolve_files(&mut self, dir: &Path) {
         resolve(dir, &mut self.ca_file);

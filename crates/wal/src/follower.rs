@@ -182,15 +182,22 @@ impl Follower {
         Ok(())
     }
 
-    /// Reads `want` bytes from the current position on.
+    /// Makes the buffer begin at the current position and hold `want` bytes,
+    /// if the segment has as many. What it holds already is not read again.
     fn fill(&mut self, segment_len: u64, want: usize) -> Result<()> {
         let Some((_, file)) = &self.file else {
             return Ok(());
         };
         let left = segment_len.saturating_sub(self.at.offset);
+        let held = self.base..=self.base + self.buf.len() as u64;
+        if held.contains(&self.at.offset) {
+            self.buf.drain(..(self.at.offset - self.base) as usize);
+        } else {
+            self.buf.clear();
+        }
         self.base = self.at.offset;
-        self.buf.resize(want.min(left as usize), 0);
-        let mut filled = 0;
+        let mut filled = self.buf.len();
+        self.buf.resize(want.min(left as usize).max(filled), 0);
         while filled < self.buf.len() {
             match file.read_at(self.base + filled as u64, &mut self.buf[filled..])? {
                 0 => break,

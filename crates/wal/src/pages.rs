@@ -240,11 +240,10 @@ fn decompress(stored: &[u8], flags: u8, out: &mut Vec<u8>) -> Result<(), DamageR
 fn resync(data: &[u8], base: u64, from: usize) -> usize {
     let page_end = from - 1 + room_in_page(base + from as u64 - 1);
     let end = page_end.min(data.len());
-    let begins_a_record = |at: &usize| match read_fragment(data, base, *at) {
-        Read::Fragment(fragment) => {
-            matches!(fragment.kind, FULL | FIRST) && !fragment.data.is_empty()
-        }
-        _ => false,
+    let begins_a_record = |at: &usize| {
+        // Looked at first, because to tell padding from damage takes the rest of the page.
+        matches!(data[*at] & KIND, FULL | FIRST)
+            && matches!(read_fragment(data, base, *at), Read::Fragment(f) if !f.data.is_empty())
     };
     (from..end).find(begins_a_record).unwrap_or(end)
 }

@@ -26,7 +26,10 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
     let settings = LogSettings::new(args.level(), args.format(), "hekad");
     let _logging = Logging::start(&settings).map_err(|error| error.to_string())?;
     if let Some(Command::Check { config }) = &args.command {
-        plan(&read(config)?)?;
+        let plan = plan(&read(config)?)?;
+        for notice in &plan.notices {
+            println!("{notice}");
+        }
         println!("{}: fine", config.display());
         return Ok(());
     }
@@ -36,6 +39,9 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
         None => defaults::demo()?,
     };
     let plan = plan(&config)?;
+    for notice in &plan.notices {
+        tracing::info!("{notice}");
+    }
     let _pid = PidFile::write(plan.hekad.pid_file.as_deref())?;
     let base = &plan.globals().base_dir;
     fs::create_dir_all(base)
@@ -92,7 +98,10 @@ fn follow(topology: &mut Topology, path: Option<&Path>) -> Result<(), String> {
                     }
                 }
                 Ok(Signal::Interrupt | Signal::Terminate) => return Ok(()),
-                Ok(Signal::User1) => eprint!("{}", topology.report().to_text()),
+                Ok(Signal::User1) => {
+                    eprint!("{}", topology.report().to_text());
+                    topology.route_report();
+                }
                 Ok(Signal::Hangup) => {
                     topology.reopen();
                     reload(topology, path);

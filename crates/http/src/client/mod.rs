@@ -29,6 +29,7 @@ pub use config::{
 };
 pub use error::ClientError;
 pub(crate) use error::chain;
+pub(crate) use tls::client_config as rustls_client;
 
 use crate::files::{LOOK_AGAIN, Watched};
 use connect::{Connector, Dial, Proxies};

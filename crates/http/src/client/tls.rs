@@ -13,7 +13,7 @@ use crate::TlsConfig;
 use crate::tls::{Pem, provider, versions};
 
 /// Builds the client. Reads the files named; ALPN is left to the connector.
-pub(super) fn client_config(tls: &TlsConfig) -> Result<ClientConfig, String> {
+pub(crate) fn client_config(tls: &TlsConfig) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&versions(tls.min_version, tls.max_version)?)
         .map_err(|error| error.to_string())?;

@@ -29,7 +29,7 @@ pub use web_config::{HttpServerConfig, TlsServerConfig, WebConfig};
 
 use connection::Shared;
 use listen::Listener;
-use web::Web;
+use web::{Source, Web};
 
 /// How long a server waits after the system had no room for a connection (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -42,6 +42,8 @@ pub struct ServerSettings {
     pub addresses: Vec<String>,
     /// The file with certificates, users and headers; read again when it changes.
     pub web_config_file: Option<PathBuf>,
+    /// The same settings from the program itself; in force where no file is named.
+    pub web_config: WebConfig,
     /// Connections served at once; more wait to be accepted.
     pub max_connections: usize,
     /// How long reading one request may take, and how long a connection may be idle.
@@ -63,6 +65,7 @@ impl Default for ServerSettings {
         Self {
             addresses: Vec::new(),
             web_config_file: None,
+            web_config: WebConfig::default(),
             max_connections: 512,
             read_timeout: Duration::from_secs(5 * 60),
             max_header_bytes: 1 << 20,
@@ -128,10 +131,11 @@ impl Server {
     /// # Errors
     /// See [`ServeError`].
     pub async fn bind(settings: ServerSettings) -> Result<Self, ServeError> {
-        let web = Web::open(
-            settings.web_config_file.as_deref(),
-            settings.web_config_look_again,
-        )?;
+        let source = match &settings.web_config_file {
+            Some(path) => Source::File(path.clone()),
+            None => Source::Given(Box::new(settings.web_config.clone())),
+        };
+        let web = Web::open(source, settings.web_config_look_again)?;
         let mut listeners = Vec::with_capacity(settings.addresses.len());
         for address in &settings.addresses {
             listeners.push(Listener::bind(address).await?);

@@ -14,9 +14,26 @@ use crate::files::Watched;
 /// What the file said when it last made sense.
 #[derive(Debug)]
 pub(super) struct Web {
-    path: Option<PathBuf>,
+    source: Source,
     look_again: Duration,
     loaded: ArcSwap<Loaded>,
+}
+
+/// Where the settings come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    File(PathBuf),
+    /// Given by the program. The certificates that they name may change.
+    Given(Box<WebConfig>),
+}
+
+impl Source {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Source::File(path) => Some(path),
+            Source::Given(_) => None,
+        }
+    }
 }
 
 /// One reading of the file.
@@ -31,12 +48,12 @@ pub(super) struct Loaded {
 
 impl Web {
     pub(super) fn open(
-        path: Option<&Path>,
+        source: Source,
         look_again: Duration,
     ) -> Result<Self, headwater_yaml::Error> {
-        let loaded = Loaded::read(path, look_again)?;
+        let loaded = Loaded::read(&source, look_again)?;
         Ok(Self {
-            path: path.map(Path::to_owned),
+            source,
             look_again,
             loaded: ArcSwap::from_pointee(loaded),
         })
@@ -48,7 +65,7 @@ impl Web {
         if !current.watched.changed() {
             return current;
         }
-        match Loaded::read(self.path.as_deref(), self.look_again) {
+        match Loaded::read(&self.source, self.look_again) {
             Ok(fresh) => {
                 let fresh = Arc::new(fresh);
                 self.loaded.store(fresh.clone());
@@ -64,12 +81,13 @@ impl Web {
 }
 
 impl Loaded {
-    fn read(path: Option<&Path>, look_again: Duration) -> Result<Self, headwater_yaml::Error> {
+    fn read(source: &Source, look_again: Duration) -> Result<Self, headwater_yaml::Error> {
+        let path = source.path();
         // Dates are noted before contents are read, so that a change in between is seen later.
         let mut watched = Watched::new(path.map(Path::to_owned).into_iter().collect(), look_again);
-        let config = match path {
-            Some(path) => WebConfig::load(path)?,
-            None => WebConfig::default(),
+        let config = match source {
+            Source::File(path) => WebConfig::load(path)?,
+            Source::Given(config) => WebConfig::clone(config),
         };
         watched.add(config.files());
         let http2 = config.http_server_config.http2;
@@ -80,7 +98,10 @@ impl Loaded {
             .transpose();
         let tls = tls.map_err(|message| {
             let error = headwater_yaml::Error::new(format!("tls_server_config: {message}"));
-            error.in_file(path.unwrap_or(Path::new("")))
+            match path {
+                Some(path) => error.in_file(path),
+                None => error,
+            }
         })?;
         let headers = config.http_server_config.headers.iter();
         let headers = headers

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use headwater_yaml::{resolve, settings};
 
@@ -157,6 +158,18 @@ impl TlsServerConfig {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A rustls server with these settings, for streams that are not HTTP: no protocol is
+    /// negotiated. Reads the files named.
+    ///
+    /// # Errors
+    /// Files that cannot be read or used, and settings that cannot work.
+    pub fn to_rustls(&self) -> Result<rustls::ServerConfig, String> {
+        self.clone().validate()?;
+        let mut config = Arc::unwrap_or_clone(super::tls::server_config(self, false)?);
+        config.alpn_protocols.clear();
+        Ok(config)
     }
 
     pub(super) fn client_auth(&self) -> Result<ClientAuth, String> {

@@ -186,11 +186,11 @@ pub struct PartCommon {
     pub r#type: Option<String>,
 }
 
-/// Settings of every filter.
+/// Settings of every filter and output.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct FilterCommon {
+pub struct ConsumerCommon {
     /// Type of the plugin, if it is not the section's name.
     pub r#type: Option<String>,
     /// Which messages it wants.
@@ -199,7 +199,7 @@ pub struct FilterCommon {
     pub message_signer: Option<String>,
     /// Seconds between ticks.
     pub ticker_interval: Option<u64>,
-    /// The pipeline goes on without the filter.
+    /// The pipeline goes on without the plugin.
     pub can_exit: Option<bool>,
     /// Whether a disk queue lies before it.
     pub use_buffering: Option<bool>,
@@ -211,29 +211,11 @@ pub struct FilterCommon {
     pub retries: Retries,
 }
 
-/// Settings of every output.
+/// Settings that every output has besides.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OutputCommon {
-    /// Type of the plugin, if it is not the section's name.
-    pub r#type: Option<String>,
-    /// Which messages it wants.
-    pub message_matcher: Option<String>,
-    /// Whose signature it demands.
-    pub message_signer: Option<String>,
-    /// Seconds between ticks.
-    pub ticker_interval: Option<u64>,
-    /// The pipeline goes on without the output.
-    pub can_exit: Option<bool>,
-    /// Whether a disk queue lies before it.
-    pub use_buffering: Option<bool>,
-    /// The disk queue.
-    pub buffering: Option<Buffering>,
-    /// The queue in memory.
-    pub queue: QueueSettings,
-    /// How to start again.
-    pub retries: Retries,
     /// Section or default of the encoder.
     pub encoder: Option<String>,
     /// Whether each message gets a frame; by default if the encoder writes

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::duration::GoDuration;
 
 /// Settings of the daemon. Those that only made sense for heka's insides
-/// are accepted and have no effect.
+/// are accepted and have no effect; [`Plan::notices`](super::Plan::notices)
+/// says so.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -53,6 +54,9 @@ pub struct HekadSettings {
     pub strict_compatibility: bool,
     /// How long stopping may take before what is left is abandoned.
     pub stop_timeout: GoDuration,
+    /// How often a message `heka.all-report` is routed; 0 is never. In heka
+    /// a DashboardOutput asks for it.
+    pub report_interval: GoDuration,
 }
 
 impl Default for HekadSettings {
@@ -78,6 +82,7 @@ impl Default for HekadSettings {
             full_buffer_max_retries: 10,
             strict_compatibility: false,
             stop_timeout: GoDuration(Duration::from_secs(10)),
+            report_interval: GoDuration(Duration::ZERO),
         }
     }
 }

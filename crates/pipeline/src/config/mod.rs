@@ -11,13 +11,14 @@ mod env;
 mod error;
 mod fields;
 mod hekad;
+mod idle;
 mod keys;
 mod nearest;
 mod plan;
 mod read;
 
 pub use common::{
-    Buffering, FilterCommon, FullAction, InputCommon, OutputCommon, PartCommon, QueuePolicy,
+    Buffering, ConsumerCommon, FullAction, InputCommon, OutputCommon, PartCommon, QueuePolicy,
     QueueSettings, Retries, SplitterCommon,
 };
 pub use duration::GoDuration;

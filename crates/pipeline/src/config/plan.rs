@@ -11,7 +11,7 @@ use crate::plugin::{
 };
 
 use super::common::{
-    Buffering, FilterCommon, InputCommon, OutputCommon, PartCommon, QueueSettings, Retries,
+    Buffering, ConsumerCommon, InputCommon, OutputCommon, PartCommon, QueueSettings, Retries,
     SplitterCommon,
 };
 use super::error::{ConfigError, ConfigErrors};
@@ -43,6 +43,9 @@ pub struct Plan {
     pub filters: Vec<PlannedFilter>,
     /// The outputs.
     pub outputs: Vec<PlannedOutput>,
+    /// Keys of heka that were set and change nothing here, each with its
+    /// reason.
+    pub notices: Vec<String>,
 }
 
 /// An input to be started.
@@ -140,7 +143,8 @@ impl Plan {
     pub fn new(config: &Config, registry: &Registry) -> Result<Plan, ConfigErrors> {
         let mut errors = Vec::new();
         let mut sections = sections(config)?;
-        let hekad = take_hekad(&mut sections, &mut errors);
+        let mut notices = Vec::new();
+        let hekad = take_hekad(&mut sections, &mut errors, &mut notices);
         if sections.is_empty() && errors.is_empty() {
             errors.push(ConfigError::new(
                 "empty configuration: no plugin is configured",
@@ -153,8 +157,14 @@ impl Plan {
                 None => continue,
             }
         }
+        for plugin in &pending {
+            notices.extend(plugin.section.idle_keys(Some(plugin.category)));
+        }
         let mut builder = Builder {
-            plan: Plan::empty(hekad),
+            plan: Plan {
+                notices,
+                ..Plan::empty(hekad)
+            },
             parts: Parts::default(),
             contents: HashMap::new(),
             errors,
@@ -175,6 +185,7 @@ impl Plan {
             inputs: Vec::new(),
             filters: Vec::new(),
             outputs: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -209,12 +220,14 @@ impl Plan {
 fn take_hekad(
     sections: &mut Vec<SectionTable<'_>>,
     errors: &mut Vec<ConfigError>,
+    notices: &mut Vec<String>,
 ) -> HekadSettings {
     let Some(place) = sections.iter().position(|section| section.name == "hekad") else {
         return HekadSettings::default();
     };
     let mut section = sections.remove(place);
     errors.extend(section.normalize(&[fields_of::<HekadSettings>()]));
+    notices.extend(section.idle_keys(None));
     match section.read::<HekadSettings>() {
         Ok(settings) => {
             errors.extend(settings.fault().map(|fault| section.error(fault)));
@@ -242,10 +255,13 @@ fn prepare<'a>(
         Category::Input => fields_of::<InputCommon>(),
         Category::Splitter => fields_of::<SplitterCommon>(),
         Category::Decoder | Category::Encoder => fields_of::<PartCommon>(),
-        Category::Filter => fields_of::<FilterCommon>(),
-        Category::Output => fields_of::<OutputCommon>(),
+        Category::Filter | Category::Output => fields_of::<ConsumerCommon>(),
     };
-    let unknown = section.normalize(&[common, registered.fields]);
+    let more = match registered.category {
+        Category::Output => fields_of::<OutputCommon>(),
+        _ => &[],
+    };
+    let unknown = section.normalize(&[common, more, registered.fields]);
     let faulty = !unknown.is_empty();
     errors.extend(unknown);
     match (registered.prepare)(&section) {
@@ -438,20 +454,7 @@ impl Builder {
 
     fn add_filter(&mut self, plugin: &Pending<'_>, make: MakeFilter) -> Result<(), ConfigError> {
         let section = &plugin.section;
-        let common: FilterCommon = section.read()?;
-        let wants = self.wants(
-            plugin,
-            Wanted {
-                matcher: common.message_matcher,
-                signer: common.message_signer,
-                ticker: common.ticker_interval,
-                can_exit: common.can_exit,
-                retries: common.retries,
-                queue: common.queue,
-                use_buffering: common.use_buffering,
-                buffering: common.buffering,
-            },
-        )?;
+        let wants = self.wants(plugin)?;
         make(&self.context(&section.name, wants.ticker))
             .map_err(|error| section.error(error.to_string()))?;
         self.plan.filters.push(PlannedFilter {
@@ -466,35 +469,8 @@ impl Builder {
     fn add_output(&mut self, plugin: &Pending<'_>, make: MakeOutput) -> Result<(), ConfigError> {
         let section = &plugin.section;
         let common: OutputCommon = section.read()?;
-        let encoder = common.encoder.filter(|name| !name.is_empty());
-        let encoder = encoder.or(plugin.defaults.encoder.map(str::to_owned));
-        match &encoder {
-            Some(name) if !self.plan.parts.encoders.contains_key(name) => {
-                return Err(missing(
-                    section,
-                    "encoder",
-                    name,
-                    self.plan.parts.encoders.keys(),
-                ));
-            }
-            None if plugin.defaults.needs_encoder => {
-                return Err(section.error("an encoder is required"));
-            }
-            _ => {}
-        }
-        let wants = self.wants(
-            plugin,
-            Wanted {
-                matcher: common.message_matcher,
-                signer: common.message_signer,
-                ticker: common.ticker_interval,
-                can_exit: common.can_exit,
-                retries: common.retries,
-                queue: common.queue,
-                use_buffering: common.use_buffering,
-                buffering: common.buffering,
-            },
-        )?;
+        let encoder = self.encoder(plugin, common.encoder)?;
+        let wants = self.wants(plugin)?;
         make(&self.context(&section.name, wants.ticker))
             .map_err(|error| section.error(error.to_string()))?;
         self.plan.outputs.push(PlannedOutput {
@@ -508,10 +484,31 @@ impl Builder {
         Ok(())
     }
 
-    fn wants(&self, plugin: &Pending<'_>, wanted: Wanted) -> Result<Wants, ConfigError> {
+    /// The encoder that an output names, or its default.
+    fn encoder(
+        &self,
+        plugin: &Pending<'_>,
+        named: Option<String>,
+    ) -> Result<Option<String>, ConfigError> {
+        let known = &self.plan.parts.encoders;
+        let encoder = named.filter(|name| !name.is_empty());
+        let encoder = encoder.or(plugin.defaults.encoder.map(str::to_owned));
+        match &encoder {
+            Some(name) if !known.contains_key(name) => {
+                Err(missing(&plugin.section, "encoder", name, known.keys()))
+            }
+            None if plugin.defaults.needs_encoder => {
+                Err(plugin.section.error("an encoder is required"))
+            }
+            _ => Ok(encoder),
+        }
+    }
+
+    fn wants(&self, plugin: &Pending<'_>) -> Result<Wants, ConfigError> {
         let section = &plugin.section;
         let defaults = &plugin.defaults;
-        let text = wanted.matcher.filter(|text| !text.is_empty());
+        let wanted: ConsumerCommon = section.read()?;
+        let text = wanted.message_matcher.filter(|text| !text.is_empty());
         let text = text.or(defaults.matcher.map(str::to_owned));
         let Some(text) = text else {
             return Err(section.error(format!("'{}' missing message matcher", section.name)));
@@ -532,10 +529,10 @@ impl Builder {
             );
             return Err(section.error_at("buffering", message));
         }
-        let ticker = wanted.ticker.or(defaults.ticker_interval);
+        let ticker = wanted.ticker_interval.or(defaults.ticker_interval);
         Ok(Wants {
             matcher,
-            signer: wanted.signer,
+            signer: wanted.message_signer,
             ticker: ticker.filter(|secs| *secs > 0).map(Duration::from_secs),
             can_exit: wanted.can_exit.unwrap_or(defaults.can_exit),
             retries: wanted.retries,
@@ -551,17 +548,6 @@ impl Builder {
             Err(ConfigErrors(self.errors))
         }
     }
-}
-
-struct Wanted {
-    matcher: Option<String>,
-    signer: Option<String>,
-    ticker: Option<u64>,
-    can_exit: Option<bool>,
-    retries: Retries,
-    queue: QueueSettings,
-    use_buffering: Option<bool>,
-    buffering: Option<Buffering>,
 }
 
 /// The strings in a value: among them are the names of other sections.

@@ -255,6 +255,21 @@ impl<'a> SectionTable<'a> {
         errors
     }
 
+    /// Whether there is a value at the end of these keys.
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        let Some((first, rest)) = path.split_first() else {
+            return true;
+        };
+        let mut value = self.table.get(*first).map(Spanned::get_ref);
+        for key in rest {
+            value = match value {
+                Some(DeValue::Table(table)) => table.get(*key).map(Spanned::get_ref),
+                _ => None,
+            };
+        }
+        value.is_some()
+    }
+
     /// Reads those keys that `T` has into a `T`.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         let wanted = fields_of::<T>();

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::event::Event;
 
+use super::holder::Hold;
+
 /// What became of a batch: the worst that any consumer said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -147,6 +149,7 @@ pub struct Delivery {
     passed: usize,
     injected: bool,
     decided: bool,
+    hold: Option<Hold>,
 }
 
 impl Delivery {
@@ -170,12 +173,18 @@ impl Delivery {
             passed: 0,
             injected: false,
             decided: false,
+            hold: None,
         }
     }
 
     pub(crate) fn injected(mut self, injected: bool) -> Delivery {
         self.injected = injected;
         self
+    }
+
+    /// The same delivery, in the hands of a consumer.
+    pub(super) fn held(&mut self, hold: Hold) {
+        self.hold = Some(hold);
     }
 
     pub(crate) fn is_injected(&self) -> bool {
@@ -237,6 +246,7 @@ impl Delivery {
         self.decided = true;
         Receipt {
             note: self.batch.note.clone(),
+            _hold: self.hold.take(),
         }
     }
 
@@ -262,6 +272,7 @@ impl Drop for Delivery {
 #[must_use = "letting go of a receipt abandons the messages"]
 pub struct Receipt {
     note: Option<Arc<Note>>,
+    _hold: Option<Hold>,
 }
 
 impl Receipt {

@@ -3,6 +3,7 @@
 
 mod acks;
 mod batch;
+mod holder;
 mod queue;
 mod router;
 mod signal;
@@ -11,6 +12,7 @@ mod spool;
 
 pub use acks::Acks;
 pub use batch::{Batch, Delivery, Finalizer, Outcome, Receipt};
+pub use holder::{Holder, Holding};
 pub use queue::{Pop, PushError, Queue, WhenFull};
 pub use router::{Route, Router, Scratch, Stopped};
 pub use signal::{HookGuard, Signal};

@@ -6,12 +6,14 @@
 //! could wait for itself.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::batch::Delivery;
+use super::holder::{Holder, Holding};
 
 /// What to do with a delivery for which there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,6 +66,7 @@ pub struct Queue {
     max_bytes: usize,
     when_full: WhenFull,
     dropped: AtomicU64,
+    holder: Arc<Holder>,
 }
 
 impl Queue {
@@ -77,6 +80,7 @@ impl Queue {
             max_bytes,
             when_full,
             dropped: AtomicU64::new(0),
+            holder: Arc::default(),
         }
     }
 
@@ -212,6 +216,11 @@ impl Queue {
         (state.items.len(), state.bytes + state.injected)
     }
 
+    /// What the consumer has been given, or will be, and has not let go of.
+    pub fn holding(&self) -> Holding {
+        self.holder.holding()
+    }
+
     /// The bound in bytes.
     pub fn max_bytes(&self) -> usize {
         self.max_bytes
@@ -236,7 +245,8 @@ impl Queue {
         used == 0 || used + delivery.bytes() <= self.max_bytes
     }
 
-    fn put(&self, mut state: parking_lot::MutexGuard<'_, State>, delivery: Delivery) {
+    fn put(&self, mut state: parking_lot::MutexGuard<'_, State>, mut delivery: Delivery) {
+        delivery.held(self.holder.hold(delivery.bytes()));
         *charge(&mut state, &delivery) += delivery.bytes();
         state.items.push_back(delivery);
         drop(state);

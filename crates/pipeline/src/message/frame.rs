@@ -246,9 +246,14 @@ impl Verifier {
         }
     }
 
+    /// Whether the verdict depends on what a header of that length says.
+    pub(crate) fn looks_at(&self, header_len: usize) -> bool {
+        !self.skip && header_len + FRAMING > SIGNED_MIN
+    }
+
     /// Judges a frame whose header takes `header_len` bytes.
     pub fn judge(&self, header: &FrameHeader<'_>, header_len: usize, message: &[u8]) -> Verdict {
-        if self.skip || header_len + FRAMING <= SIGNED_MIN {
+        if !self.looks_at(header_len) {
             return Verdict::Unsigned;
         }
         let name = header.signer.unwrap_or_default();

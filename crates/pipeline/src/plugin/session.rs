@@ -25,7 +25,7 @@ use super::stats::Counter;
 /// How much is read at once, unless records are larger: of a stream that
 /// trickles, and of one that always has more.
 const READ_FIRST: usize = 64 * 1024;
-const READ_MOST: usize = 256 * 1024;
+const READ_MOST: usize = 128 * 1024;
 /// Below this share of a buffer, its content is copied out so that a few
 /// small messages do not keep a large buffer alive.
 const COPY_BELOW: usize = 8;

@@ -4,10 +4,13 @@ pub mod decoders;
 pub mod encoders;
 pub mod filters;
 pub mod inputs;
+mod net;
 pub mod outputs;
 pub mod splitters;
 mod template;
 mod text;
+
+pub use net::TlsSettings;
 
 use crate::plugin::Registry;
 

@@ -8,11 +8,13 @@ use headwater_env::RealFiles;
 use parking_lot::Mutex;
 
 use crate::config::{FullAction, Wants};
-use crate::flow::{Queue, Spool, SpoolFull, SpoolSettings, WhenFull};
+use crate::flow::{Holding, Queue, Spool, SpoolFull, SpoolSettings, WhenFull};
 use crate::plugin::Globals;
 
 /// Bytes read from disk ahead of the consumer.
 const READ_AHEAD: usize = 1 << 20;
+/// Bytes waiting to be written to disk at most: the disk has room for more.
+const WRITE_BEHIND: usize = 1 << 20;
 
 /// The way to one consumer. Clones share it.
 #[derive(Clone)]
@@ -26,10 +28,11 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn open(name: &str, wants: &Wants, globals: &Globals) -> Result<Line, String> {
-        let front = Arc::new(Queue::new(
-            wants.queue.max_bytes,
-            wants.queue.when_full.into(),
-        ));
+        let max_bytes = match wants.buffering {
+            Some(_) => wants.queue.max_bytes.min(WRITE_BEHIND),
+            None => wants.queue.max_bytes,
+        };
+        let front = Arc::new(Queue::new(max_bytes, wants.queue.when_full.into()));
         let Some(buffering) = &wants.buffering else {
             return Ok(Line {
                 back: front.clone(),
@@ -59,6 +62,20 @@ impl Line {
 
     pub(super) fn is_spooled(&self) -> bool {
         self.spool.is_some()
+    }
+
+    /// What was put into the line and not let go of, on either side of the
+    /// disk.
+    pub(super) fn holding(&self) -> Holding {
+        let (front, back) = (self.front.holding(), self.back.holding());
+        if self.spool.is_none() {
+            return front;
+        }
+        Holding {
+            batches: front.batches + back.batches,
+            bytes: front.bytes + back.bytes,
+            oldest: front.oldest.max(back.oldest),
+        }
     }
 
     /// Bytes on disk, if there is a disk queue.

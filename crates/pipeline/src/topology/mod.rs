@@ -12,6 +12,7 @@ mod input;
 mod line;
 mod output;
 mod report;
+mod reporter;
 mod roster;
 mod ticker;
 mod watch;
@@ -34,6 +35,7 @@ use filter::FilterRunner;
 use input::InputRunner;
 use line::Line;
 use output::{End, OutputRunner};
+use reporter::Reporter;
 use roster::{Roster, Stage};
 use watch::{Observed, Watched};
 
@@ -150,6 +152,8 @@ pub struct Topology {
     abort: Signal,
     reopens: Arc<AtomicU64>,
     stop_timeout: Duration,
+    /// How often reports are routed, and what ends that.
+    reports: (Duration, Signal),
     inputs: Vec<Source>,
     filters: Vec<Consumer<PlannedFilter>>,
     outputs: Vec<Consumer<PlannedOutput>>,
@@ -181,6 +185,7 @@ impl Topology {
             abort: Signal::new(),
             reopens: Arc::default(),
             stop_timeout: plan.hekad.stop_timeout.0,
+            reports: (Duration::ZERO, Signal::new()),
             inputs: Vec::new(),
             filters: Vec::new(),
             outputs: Vec::new(),
@@ -188,6 +193,7 @@ impl Topology {
         match topology.start_all(plan.inputs, plan.filters, plan.outputs) {
             Ok(()) => {
                 topology.offer_report();
+                topology.report_every(plan.hekad.report_interval.0);
                 Ok(topology)
             }
             Err(reason) => {
@@ -450,6 +456,30 @@ impl Topology {
         self.observed().report()
     }
 
+    /// Routes the numbers of the pipeline as a message `heka.all-report`.
+    pub fn route_report(&self) {
+        self.reporter().send();
+    }
+
+    fn reporter(&self) -> Reporter {
+        Reporter {
+            router: self.router.clone(),
+            globals: self.globals.clone(),
+            services: self.services.clone(),
+        }
+    }
+
+    fn report_every(&mut self, interval: Duration) {
+        if self.reports.0 == interval {
+            return;
+        }
+        self.reports.1.raise();
+        self.reports.0 = interval;
+        if interval > Duration::ZERO {
+            self.reports.1 = self.reporter().every(interval);
+        }
+    }
+
     /// What reports are made of, without the topology itself.
     fn observed(&self) -> Observed {
         let inputs = self.inputs.iter().map(|source| Watched {
@@ -507,6 +537,7 @@ impl Topology {
         self.drain_removed(outputs, filters);
         let inputs = self.reload_inputs(plan.inputs, &mut report);
         self.offer_report();
+        self.report_every(plan.hekad.report_interval.0);
         inputs.map(|()| report).map_err(StartError)
     }
 
@@ -636,6 +667,7 @@ impl Topology {
     pub fn stop(&mut self) -> StopReport {
         let deadline = Instant::now() + self.stop_timeout;
         let mut report = StopReport::default();
+        self.report_every(Duration::ZERO);
         for input in &self.inputs {
             input.stop.raise();
         }

@@ -31,7 +31,7 @@ impl Report {
     pub fn to_json(&self) -> String {
         let mut out = format!(
             "{{\"globals\":[{{\"Name\":\"Router\",\"ProcessMessageCount\":{}}}]",
-            number(self.routed)
+            number("ProcessMessageCount", self.routed)
         );
         for kind in ["inputs", "filters", "outputs"] {
             let _ = write!(out, ",\"{kind}\":[");
@@ -40,7 +40,7 @@ impl Report {
                 let comma = if index > 0 { "," } else { "" };
                 let _ = write!(out, "{comma}{{\"Name\":\"{}\"", escape(&plugin.name));
                 for (name, value) in &plugin.stats {
-                    let _ = write!(out, ",\"{}\":{}", escape(name), number(*value));
+                    let _ = write!(out, ",\"{}\":{}", escape(name), number(name, *value));
                 }
                 out.push('}');
             }
@@ -97,8 +97,20 @@ impl Report {
     }
 }
 
-fn number(value: u64) -> String {
-    format!("{{\"value\":{value},\"representation\":\"count\"}}")
+fn number(name: &str, value: u64) -> String {
+    let representation = representation(name);
+    format!("{{\"value\":{value},\"representation\":\"{representation}\"}}")
+}
+
+/// The unit of a number, which its name ends with.
+fn representation(name: &str) -> &'static str {
+    if name.contains("Bytes") {
+        "B"
+    } else if name.ends_with("Millis") {
+        "ms"
+    } else {
+        "count"
+    }
 }
 
 fn escape(text: &str) -> String {
@@ -132,6 +144,14 @@ mod tests {
                 stats: vec![("ProcessMessageCount".to_owned(), 3)],
             }],
         }
+    }
+
+    #[test]
+    fn units_follow_names() {
+        assert_eq!(representation("HeldBytes"), "B");
+        assert_eq!(representation("QueueBytesOnDisk"), "B");
+        assert_eq!(representation("HeldOldestMillis"), "ms");
+        assert_eq!(representation("DropMessageCount"), "count");
     }
 
     #[test]

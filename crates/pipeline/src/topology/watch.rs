@@ -45,6 +45,14 @@ impl Watched {
             ] {
                 stats.push((name.to_owned(), value));
             }
+            let holding = line.holding();
+            for (name, value) in [
+                ("HeldBatches", holding.batches as u64),
+                ("HeldBytes", holding.bytes as u64),
+                ("HeldOldestMillis", holding.oldest.as_millis() as u64),
+            ] {
+                stats.push((name.to_owned(), value));
+            }
             let disk = line.disk_bytes();
             stats.extend(disk.map(|bytes| ("QueueBytesOnDisk".to_owned(), bytes)));
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_http::{Body, Peer, Server, ServerSettings, read_limited};
+use headwater_http::{Body, Peer, Server, ServerSettings, WebConfig, read_limited};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use serde::Deserialize;
 use tokio::runtime::Runtime;
@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use crate::flow::Acks;
 use crate::message::{Field, Message};
 use crate::plugin::{BuildContext, BuildError, Defaults, Input, InputContext, Plugin};
-use crate::plugins::outputs::check_address;
+use crate::plugins::net::{TlsSettings, check_address, server_settings};
 use crate::plugins::text::base64;
 
 /// How long a request waits for its messages to arrive before it is told to
@@ -45,10 +45,10 @@ pub struct HttpListenInputSettings {
     pub password: String,
     /// Expected in the header `X-API-KEY`.
     pub api_key: String,
-    /// Not built yet.
+    /// Speak HTTPS.
     pub use_tls: bool,
-    /// Not built yet.
-    pub tls: toml::Table,
+    /// How to speak it.
+    pub tls: TlsSettings,
 }
 
 impl Default for HttpListenInputSettings {
@@ -62,7 +62,7 @@ impl Default for HttpListenInputSettings {
             password: String::new(),
             api_key: String::new(),
             use_tls: false,
-            tls: toml::Table::new(),
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -73,6 +73,7 @@ impl Default for HttpListenInputSettings {
 pub struct HttpListenInput {
     gate: Arc<Gate>,
     address: String,
+    web: WebConfig,
     bound: Option<(Runtime, Server)>,
 }
 
@@ -93,9 +94,6 @@ impl Plugin for HttpListenInput {
         _: &BuildContext<'_>,
     ) -> Result<HttpListenInput, BuildError> {
         check_address(&settings.address)?;
-        if settings.use_tls {
-            return Err(BuildError::new("use_tls is not built yet"));
-        }
         let mut answer_headers = Vec::new();
         for (name, values) in &settings.headers {
             let name: HeaderName = name.parse().map_err(BuildError::new)?;
@@ -112,6 +110,7 @@ impl Plugin for HttpListenInput {
         Ok(HttpListenInput {
             gate: Arc::new(gate),
             address: settings.address.clone(),
+            web: web(settings)?,
             bound: None,
         })
     }
@@ -122,6 +121,23 @@ impl Plugin for HttpListenInput {
             ..Defaults::default()
         }
     }
+}
+
+/// What the server is told of TLS.
+fn web(settings: &HttpListenInputSettings) -> Result<WebConfig, BuildError> {
+    let mut web = WebConfig::default();
+    if settings.use_tls {
+        if settings.tls.session_tickets_disabled {
+            let reason = "tls.session_tickets_disabled is for TcpInput: here tickets hold no keys";
+            return Err(BuildError::new(reason));
+        }
+        let tls = server_settings(&settings.tls)?;
+        // Faults are better told now than at the start.
+        tls.to_rustls()
+            .map_err(|reason| BuildError::new(format!("tls: {reason}")))?;
+        web.tls_server_config = Some(tls);
+    }
+    Ok(web)
 }
 
 /// The header that lets a request in.
@@ -306,6 +322,7 @@ impl Input for HttpListenInput {
         let runtime = runtime.map_err(|error| error.to_string())?;
         let mut settings = ServerSettings::on([self.address.as_str()]);
         settings.drain_timeout = DRAIN;
+        settings.web_config = self.web.clone();
         settings.max_body_bytes = cx.globals().max_message_size as u64 * 2;
         let server = runtime
             .block_on(Server::bind(settings))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::plugin::{BuildContext, BuildError, Input, InputContext, Plugin};
-use crate::plugins::outputs::{check_address, resolve};
+use crate::plugins::net::{check_address, resolve};
 use crate::stat::{StatSink, parse_line};
 
 /// How often it is seen whether to stop.

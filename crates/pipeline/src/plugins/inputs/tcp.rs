@@ -10,13 +10,17 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use crate::flow::Acks;
+use crate::flow::{Acks, Signal};
 use crate::plugin::{BuildContext, BuildError, Defaults, Input, InputContext, Plugin, Session};
-use crate::plugins::outputs::{check_address, resolve};
+use crate::plugins::net::{
+    Acceptor, KeepAlive, Stream, TlsSettings, check_address, is_timeout, resolve_as,
+};
 
 /// After this long without data a record that is whole as it stands is not
 /// held back any longer.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a sender may take to read an answer of eight bytes.
+const ANSWER: Duration = Duration::from_secs(2);
 /// How long a closing connection waits for its last messages to arrive.
 const LAST_ACKS: Duration = Duration::from_secs(30);
 /// Connections at once. Further ones are closed at once.
@@ -31,13 +35,13 @@ pub struct TcpInputSettings {
     pub address: String,
     /// `tcp`, `tcp4` or `tcp6`.
     pub net: String,
-    /// Not built yet.
+    /// Speak TLS.
     pub use_tls: bool,
-    /// Not built yet.
-    pub tls: toml::Table,
-    /// No effect: dead connections cost a thread that sleeps.
+    /// How to speak it.
+    pub tls: TlsSettings,
+    /// Whether the system asks silent senders if they are still there.
     pub keep_alive: bool,
-    /// No effect.
+    /// How often, in seconds.
     pub keep_alive_period: u64,
     /// Tell the sender how much arrived; see TcpOutput.
     pub acknowledge: bool,
@@ -49,7 +53,7 @@ impl Default for TcpInputSettings {
             address: String::new(),
             net: "tcp".to_owned(),
             use_tls: false,
-            tls: toml::Table::new(),
+            tls: TlsSettings::default(),
             keep_alive: false,
             keep_alive_period: 7200,
             acknowledge: false,
@@ -62,6 +66,7 @@ impl Default for TcpInputSettings {
 #[derive(Debug)]
 pub struct TcpInput {
     settings: TcpInputSettings,
+    acceptor: Option<Acceptor>,
     listener: Option<TcpListener>,
 }
 
@@ -74,10 +79,12 @@ impl Plugin for TcpInput {
         if !matches!(settings.net.as_str(), "tcp" | "tcp4" | "tcp6") {
             return Err(BuildError::new(format!("unknown net {:?}", settings.net)));
         }
-        if settings.use_tls {
-            return Err(BuildError::new("use_tls is not built yet"));
-        }
+        let acceptor = match settings.use_tls {
+            true => Some(Acceptor::new(&settings.tls)?),
+            false => None,
+        };
         Ok(TcpInput {
+            acceptor,
             settings: settings.clone(),
             listener: None,
         })
@@ -101,7 +108,7 @@ impl TcpInput {
 
 impl Input for TcpInput {
     fn start(&mut self, cx: &InputContext) -> Result<(), String> {
-        let address = resolve(&self.settings.address)?;
+        let address = resolve_as(&self.settings.net, &self.settings.address)?;
         let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
         let port = listener.local_addr().map_or(0, |address| address.port());
         cx.stats().counter("Port").set(u64::from(port));
@@ -138,12 +145,10 @@ impl Input for TcpInput {
                 if cx.stop().is_raised() || open.count() >= CONNECTIONS_MAX {
                     continue;
                 }
-                let (open, acknowledge) = (open.clone(), self.settings.acknowledge);
+                let (this, open) = (&*self, open.clone());
                 let spawned = thread::Builder::new()
                     .name("tcp-connection".to_owned())
-                    .spawn_scoped(scope, move || {
-                        connection(stream, peer, acknowledge, &open, cx)
-                    });
+                    .spawn_scoped(scope, move || this.connection(stream, peer, &open, cx));
                 if let Err(error) = spawned {
                     tracing::warn!(input = %cx.name(), "no thread for a connection: {error}");
                 }
@@ -163,44 +168,49 @@ impl Open {
     }
 }
 
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    acknowledge: bool,
-    open: &Open,
-    cx: &InputContext,
-) {
-    *open.0.lock() += 1;
-    if let Err(reason) = serve(stream, peer, acknowledge, cx) {
-        tracing::info!(input = %cx.name(), %peer, "connection ended: {reason}");
+impl TcpInput {
+    fn connection(&self, socket: TcpStream, peer: SocketAddr, open: &Open, cx: &InputContext) {
+        *open.0.lock() += 1;
+        if let Err(reason) = self.serve(socket, peer, cx) {
+            cx.stats().counter("BrokenConnections").add(1);
+            tracing::info!(input = %cx.name(), %peer, "connection ended: {reason}");
+        }
+        *open.0.lock() -= 1;
     }
-    *open.0.lock() -= 1;
+
+    fn serve(&self, socket: TcpStream, peer: SocketAddr, cx: &InputContext) -> Result<(), String> {
+        let text = |error: io::Error| error.to_string();
+        socket.set_read_timeout(Some(PAUSE)).map_err(text)?;
+        socket.set_write_timeout(Some(ANSWER)).map_err(text)?;
+        KeepAlive::new(self.settings.keep_alive, self.settings.keep_alive_period)
+            .apply(&socket)
+            .map_err(text)?;
+        let reader = socket.try_clone().map_err(text)?;
+        let _end = cx
+            .stop()
+            .hook(move || drop(reader.shutdown(Shutdown::Read)));
+        let mut stream = match &self.acceptor {
+            Some(acceptor) => acceptor.accept(socket).map_err(text)?,
+            None => Stream::Plain(socket),
+        };
+        let mut session = cx
+            .session(&peer.ip().to_string())
+            .map_err(|error| error.to_string())?;
+        session.template_mut().hostname = Some(Bytes::from(peer.to_string()));
+        if self.settings.acknowledge {
+            serve_acknowledged(stream, session)
+        } else {
+            read_all(&mut stream, &mut session)
+        }
+    }
 }
 
-fn serve(
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    acknowledge: bool,
-    cx: &InputContext,
-) -> Result<(), String> {
-    let text = |error: io::Error| error.to_string();
-    stream.set_read_timeout(Some(PAUSE)).map_err(text)?;
-    let reader = stream.try_clone().map_err(text)?;
-    let _end = cx
-        .stop()
-        .hook(move || drop(reader.shutdown(Shutdown::Read)));
-    let mut session = cx
-        .session(&peer.ip().to_string())
-        .map_err(|error| error.to_string())?;
-    session.template_mut().hostname = Some(Bytes::from(peer.to_string()));
-    if !acknowledge {
-        return read_all(&mut stream, &mut session);
-    }
+fn serve_acknowledged(mut stream: Stream, mut session: Session) -> Result<(), String> {
     let acks: Acks<u64> = Acks::new();
     let expected = acks.clone();
     session.confirm_with(move |consumed, _| Some(expected.expect(consumed)));
-    let writer = stream.try_clone().map_err(text)?;
-    let done = crate::flow::Signal::new();
+    let writer = stream.try_clone().map_err(|error| error.to_string())?;
+    let done = Signal::new();
     thread::scope(|scope| {
         let teller = scope.spawn(|| tell(writer, &acks, &done));
         let read = read_all(&mut stream, &mut session);
@@ -213,39 +223,35 @@ fn serve(
     })
 }
 
-fn read_all(stream: &mut TcpStream, session: &mut Session) -> Result<(), String> {
+fn read_all(stream: &mut Stream, session: &mut Session) -> Result<(), String> {
     loop {
         match session.read_from(stream) {
             Ok(0) => return session.finish().map_err(|error| error.to_string()),
             Ok(_) => {}
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                    session.pause().map_err(|error| error.to_string())?;
-                }
-                io::ErrorKind::Interrupted => {}
-                _ => return Err(error.to_string()),
-            },
+            Err(error) if is_timeout(&error) => {
+                session.pause().map_err(|error| error.to_string())?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.to_string()),
         }
     }
 }
 
 /// Tells the sender how much of its stream arrived.
-fn tell(mut writer: TcpStream, acks: &Acks<u64>, done: &crate::flow::Signal) -> Result<(), String> {
-    writer
-        .set_write_timeout(Some(PAUSE * 4))
-        .map_err(|error| error.to_string())?;
+fn tell(mut writer: Stream, acks: &Acks<u64>, done: &Signal) -> Result<(), String> {
     loop {
         let last = done.is_raised();
         if let Some(place) = acks.take_arrived() {
             writer
                 .write_all(&place.to_be_bytes())
+                .and_then(|()| writer.flush())
                 .map_err(|error| error.to_string())?;
         } else if last {
             return Ok(());
         } else if acks.is_abandoned() {
             // Nothing more will be confirmed: the sender had better try
             // elsewhere.
-            drop(writer.shutdown(Shutdown::Both));
+            drop(writer.socket().shutdown(Shutdown::Both));
             return Err("messages were abandoned".to_owned());
         } else {
             acks.wait_progress(Duration::from_millis(20));

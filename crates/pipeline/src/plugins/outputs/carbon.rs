@@ -11,9 +11,11 @@ use crate::plugin::{
     BuildContext, BuildError, Defaults, Output, OutputContext, Plugin, Undelivered,
 };
 
-use super::address::{check_address, resolve};
+use crate::plugins::net::{KeepAlive, check_address, resolve};
 
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// What the system would take by itself.
+const KEEP_ALIVE_SECONDS: u64 = 7200;
 
 /// Settings of [`CarbonOutput`].
 #[derive(Debug, Clone, Deserialize)]
@@ -24,7 +26,7 @@ pub struct CarbonOutputSettings {
     pub address: String,
     /// `tcp` or `udp`.
     pub protocol: String,
-    /// No effect: connections are used or opened anew.
+    /// Whether the system asks a silent carbon if it is still there.
     pub tcp_keep_alive: bool,
 }
 
@@ -115,6 +117,9 @@ impl CarbonOutput {
         if self.stream.is_none() {
             let stream = TcpStream::connect_timeout(&to, TIMEOUT).map_err(text)?;
             stream.set_write_timeout(Some(TIMEOUT)).map_err(text)?;
+            KeepAlive::new(self.settings.tcp_keep_alive, KEEP_ALIVE_SECONDS)
+                .apply(&stream)
+                .map_err(text)?;
             self.stream = Some(stream);
         }
         let sent = match &mut self.stream {

@@ -14,6 +14,7 @@ use crate::flow::Delivery;
 use crate::plugin::{
     BuildContext, BuildError, Defaults, Next, Output, OutputContext, Plugin, Undelivered,
 };
+use crate::plugins::net::{TlsSettings, client_settings};
 use crate::plugins::text::base64;
 
 /// A request without an answer in this time is made again.
@@ -38,8 +39,8 @@ pub struct HttpOutputSettings {
     pub headers: BTreeMap<String, Vec<String>>,
     /// Milliseconds a request may take; 0 leaves it to the default of 30 s.
     pub http_timeout: u64,
-    /// Not built yet: certificates are checked against the system's.
-    pub tls: toml::Table,
+    /// How to speak HTTPS, which an address with `https` asks for.
+    pub tls: TlsSettings,
 }
 
 impl Default for HttpOutputSettings {
@@ -51,7 +52,7 @@ impl Default for HttpOutputSettings {
             password: String::new(),
             headers: BTreeMap::new(),
             http_timeout: 0,
-            tls: toml::Table::new(),
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -62,6 +63,7 @@ impl Default for HttpOutputSettings {
 #[derive(Debug)]
 pub struct HttpOutput {
     request: Request<()>,
+    client: HttpClientConfig,
     timeout: Duration,
     sends_body: bool,
     running: Option<(Runtime, Client)>,
@@ -76,9 +78,15 @@ impl Plugin for HttpOutput {
         settings: &HttpOutputSettings,
         _: &BuildContext<'_>,
     ) -> Result<HttpOutput, BuildError> {
-        if !settings.tls.is_empty() {
-            return Err(BuildError::new("tls is not built yet"));
-        }
+        let client = HttpClientConfig {
+            tls_config: client_settings(&settings.tls)?,
+            ..HttpClientConfig::default()
+        };
+        // Faults are better told now than at the start.
+        client
+            .tls_config
+            .to_rustls()
+            .map_err(|reason| BuildError::new(format!("tls: {reason}")))?;
         let uri: Uri = settings.address.parse().map_err(|error| {
             BuildError::new(format!("can't parse URL '{}': {error}", settings.address))
         })?;
@@ -117,6 +125,7 @@ impl Plugin for HttpOutput {
         }
         Ok(HttpOutput {
             request,
+            client,
             timeout: match settings.http_timeout {
                 0 => PATIENCE,
                 millis => Duration::from_millis(millis),
@@ -196,9 +205,8 @@ impl Output for HttpOutput {
             .enable_all()
             .build();
         let runtime = runtime.map_err(|error| error.to_string())?;
-        let client = runtime.block_on(async {
-            Client::new(&HttpClientConfig::default(), ClientOptions::default())
-        });
+        let client =
+            runtime.block_on(async { Client::new(&self.client, ClientOptions::default()) });
         self.running = Some((runtime, client.map_err(|error| error.to_string())?));
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::plugin::{
     BuildContext, BuildError, Output, OutputContext, Plugin, Services, Undelivered,
 };
 
-use super::address::check_address;
+use crate::plugins::net::check_address;
 
 /// Series at most: messages must not fill the memory with made-up names.
 const SERIES_MAX: usize = 10_000;

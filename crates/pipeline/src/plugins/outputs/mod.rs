@@ -1,6 +1,5 @@
 //! Outputs.
 
-mod address;
 mod carbon;
 mod file;
 #[cfg(feature = "http")]
@@ -11,7 +10,6 @@ mod metrics;
 mod tcp;
 mod udp;
 
-pub(crate) use address::{check_address, resolve};
 pub use carbon::{CarbonOutput, CarbonOutputSettings};
 pub use file::{FileOutput, FileOutputSettings, FlushOperator};
 #[cfg(feature = "http")]

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -18,7 +18,9 @@ use crate::plugin::{
     BuildContext, BuildError, Defaults, Output, OutputContext, Plugin, Undelivered,
 };
 
-use super::address::{check_address, resolve};
+use crate::plugins::net::{
+    Connector, KeepAlive, Stream, TlsSettings, check_address, connect, is_timeout, resolve,
+};
 
 /// One wait for the network, after which it is seen whether to go on.
 const SLICE: Duration = Duration::from_millis(200);
@@ -36,15 +38,16 @@ const WINDOW: u64 = 4 << 20;
 pub struct TcpOutputSettings {
     /// Where to send.
     pub address: String,
-    /// Where to send from.
+    /// Where to send from: an address, its port 0 for any. Not with TLS, as
+    /// in heka.
     pub local_address: String,
-    /// Not built yet.
+    /// Speak TLS.
     pub use_tls: bool,
-    /// Not built yet.
-    pub tls: toml::Table,
-    /// No effect: dead connections are found by their silence.
+    /// How to speak it.
+    pub tls: TlsSettings,
+    /// Whether the system asks a silent receiver if it is still there.
     pub keep_alive: bool,
-    /// No effect.
+    /// How often, in seconds.
     pub keep_alive_period: u64,
     /// Messages after which a new connection is made; 0 is never.
     pub reconnect_after: u64,
@@ -58,7 +61,7 @@ impl Default for TcpOutputSettings {
             address: "localhost:9125".to_owned(),
             local_address: String::new(),
             use_tls: false,
-            tls: toml::Table::new(),
+            tls: TlsSettings::default(),
             keep_alive: false,
             keep_alive_period: 7200,
             reconnect_after: 0,
@@ -71,7 +74,8 @@ impl Default for TcpOutputSettings {
 #[derive(Debug)]
 pub struct TcpOutput {
     settings: TcpOutputSettings,
-    stream: Option<TcpStream>,
+    connector: Option<Connector>,
+    stream: Option<Stream>,
     buffer: Vec<u8>,
     /// Messages sent over this connection.
     sent_messages: u64,
@@ -89,14 +93,19 @@ impl Plugin for TcpOutput {
 
     fn build(settings: &TcpOutputSettings, _: &BuildContext<'_>) -> Result<TcpOutput, BuildError> {
         check_address(&settings.address)?;
-        if settings.use_tls {
-            return Err(BuildError::new("use_tls is not built yet"));
-        }
         if !settings.local_address.is_empty() {
-            return Err(BuildError::new("local_address is not built yet"));
+            check_address(&settings.local_address)?;
+            if settings.use_tls {
+                return Err(BuildError::new("local_address does not go with use_tls"));
+            }
         }
+        let connector = match settings.use_tls {
+            true => Some(Connector::new(&settings.tls, &settings.address)?),
+            false => None,
+        };
         Ok(TcpOutput {
             settings: settings.clone(),
+            connector,
             stream: None,
             buffer: Vec::new(),
             sent_messages: 0,
@@ -122,18 +131,12 @@ impl TcpOutput {
     fn connect(&mut self, cx: &mut OutputContext) -> Result<(), String> {
         let again = self.settings.reconnect_after;
         if again > 0 && self.sent_messages >= again && self.unconfirmed.is_empty() {
-            self.stream = None;
+            self.close();
         }
         if self.stream.is_some() {
             return Ok(());
         }
-        let to: SocketAddr = resolve(&self.settings.address)?;
-        let text = |error: io::Error| format!("{to}: {error}");
-        let stream = TcpStream::connect_timeout(&to, CONNECT).map_err(text)?;
-        stream.set_nodelay(true).map_err(text)?;
-        stream.set_write_timeout(Some(SLICE)).map_err(text)?;
-        stream.set_read_timeout(Some(SLICE)).map_err(text)?;
-        self.stream = Some(stream);
+        self.stream = Some(self.dial()?);
         self.sent = 0;
         self.sent_messages = 0;
         self.acknowledged = 0;
@@ -144,6 +147,32 @@ impl TcpOutput {
             self.unconfirmed[place].0 = self.sent;
         }
         Ok(())
+    }
+
+    fn dial(&self) -> Result<Stream, String> {
+        let to: SocketAddr = resolve(&self.settings.address)?;
+        let from = match self.settings.local_address.as_str() {
+            "" => None,
+            local => Some(resolve(local)?),
+        };
+        let text = |error: io::Error| format!("{to}: {error}");
+        let socket = connect(to, from, CONNECT).map_err(text)?;
+        socket.set_nodelay(true).map_err(text)?;
+        socket.set_write_timeout(Some(SLICE)).map_err(text)?;
+        socket.set_read_timeout(Some(SLICE)).map_err(text)?;
+        KeepAlive::new(self.settings.keep_alive, self.settings.keep_alive_period)
+            .apply(&socket)
+            .map_err(text)?;
+        match &self.connector {
+            Some(connector) => connector.connect(socket, CONNECT).map_err(text),
+            None => Ok(Stream::Plain(socket)),
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(mut stream) = self.stream.take() {
+            stream.close();
+        }
     }
 
     fn encode_place(&mut self, place: usize, cx: &mut OutputContext) {
@@ -170,8 +199,13 @@ impl TcpOutput {
         };
         let mut rest = &self.buffer[..];
         let mut progress = Instant::now();
-        while !rest.is_empty() {
-            match stream.write(rest) {
+        loop {
+            let written = match rest {
+                [] => stream.flush().map(|()| 0),
+                _ => stream.write(rest),
+            };
+            match written {
+                Ok(0) if rest.is_empty() => break,
                 Ok(0) => return Err("the connection was closed".to_owned()),
                 Ok(count) => {
                     rest = &rest[count..];
@@ -279,13 +313,6 @@ impl TcpOutput {
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
-}
-
 impl Output for TcpOutput {
     fn deliver(&mut self, delivery: Delivery, cx: &mut OutputContext) -> Result<(), Undelivered> {
         if self.settings.acknowledge {
@@ -332,5 +359,6 @@ impl Output for TcpOutput {
         if let Err(reason) = self.await_answers(0, cx) {
             tracing::warn!(output = cx.name(), "not acknowledged at the end: {reason}");
         }
+        self.close();
     }
 }

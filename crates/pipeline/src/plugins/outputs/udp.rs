@@ -11,7 +11,7 @@ use crate::plugin::{
     BuildContext, BuildError, Defaults, Output, OutputContext, Plugin, Undelivered,
 };
 
-use super::address::{check_address, resolve};
+use crate::plugins::net::{check_address, resolve_as};
 
 /// Settings of [`UdpOutput`].
 #[derive(Debug, Clone, Deserialize)]
@@ -95,12 +95,13 @@ impl UdpOutput {
             let socket = socket.map_err(|error| error.to_string())?;
             return Ok(Socket::Unix(socket, PathBuf::from(&settings.address)));
         }
-        let to = resolve(&settings.address)?;
+        let to = resolve_as(&settings.net, &settings.address)?;
         let from = match settings.local_address.as_str() {
             "" if to.is_ipv6() => "[::]:0",
             "" => "0.0.0.0:0",
             local => local,
         };
+        let from = resolve_as(&settings.net, from)?;
         let socket = UdpSocket::bind(from).map_err(|error| format!("{from}: {error}"))?;
         socket
             .connect(to)

@@ -133,10 +133,14 @@ impl Splitter for HekaFramingSplitter {
     fn content(&mut self, record: Bytes) -> Content {
         let start = FRAMING + usize::from(record[1]);
         let header_len = start - FRAMING;
-        // Frames without room for a signature are not looked at.
-        let verdict = match FrameHeader::decode(&record[2..start - 1]) {
-            Ok(header) => self.verifier.judge(&header, header_len, &record[start..]),
-            Err(_) => Verdict::Rejected,
+        // Headers without room for a signature are not looked at.
+        let verdict = if self.verifier.looks_at(header_len) {
+            match FrameHeader::decode(&record[2..start - 1]) {
+                Ok(header) => self.verifier.judge(&header, header_len, &record[start..]),
+                Err(_) => Verdict::Rejected,
+            }
+        } else {
+            Verdict::Unsigned
         };
         let signer = match verdict {
             Verdict::Rejected => return Content::Rejected,
