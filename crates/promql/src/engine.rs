@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headwater_query::{
-    Answer, Budget, CancelToken, CpuPool, EvalRequest, Evaluate, Gate, Limits, QueryError,
-    QueryErrorKind, QueryStats, StatsLevel, StepGrid, Value,
+    ActiveQueries, ActiveQuery, Answer, Budget, CancelToken, CpuPool, EvalRequest, Evaluate,
+    Explain, Gate, Limits, QueryError, QueryErrorKind, QueryStats, StatsLevel, StepGrid, Value,
 };
 use headwater_storage::{BoxFuture, Select, SelectHints, SelectRequest};
 
 use crate::exec::{Cursor, Exec, Settings};
 use crate::options::EngineOptions;
-use crate::plan::{Plan, SelectPlan, Times, build};
+use crate::plan::{Estimates, Plan, SelectPlan, Times, build, explain};
+use crate::query_log::QueryLog;
 use crate::syntax::ast::ValueType;
 use crate::syntax::parse::parse;
 
@@ -23,6 +24,8 @@ pub struct Engine {
     gate: Arc<Gate>,
     /// What all queries hold.
     total: Budget,
+    active: Option<Arc<ActiveQueries>>,
+    log: Option<Arc<QueryLog>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -70,7 +73,23 @@ impl Engine {
             total,
             pool: CpuPool::new(threads)?,
             gate: Gate::new(at_once),
+            active: None,
+            log: None,
         })
+    }
+
+    /// Notes the queries that run where they can be read after a crash.
+    #[must_use]
+    pub fn with_active_queries(mut self, active: Arc<ActiveQueries>) -> Self {
+        self.active = Some(active);
+        self
+    }
+
+    /// Logs queries.
+    #[must_use]
+    pub fn with_query_log(mut self, log: Arc<QueryLog>) -> Self {
+        self.log = Some(log);
+        self
     }
 
     /// The settings of the engine.
@@ -78,11 +97,11 @@ impl Engine {
         &self.options
     }
 
-    /// The plan of a query as text.
+    /// The plan of a query as text, without looking into the store.
     ///
     /// # Errors
     /// The query does not parse, or not for these times.
-    pub fn explain(&self, request: &EvalRequest) -> Result<String, QueryError> {
+    pub fn plan_text(&self, request: &EvalRequest) -> Result<String, QueryError> {
         Ok(plan(&self.options, request)?.to_string())
     }
 
@@ -101,6 +120,7 @@ impl Engine {
         hints.step = select.step;
         hints.window = select.window;
         hints.sorted = select.sorted || limited;
+        hints.projection = select.labels.clone();
         hints.function = select.function.map(str::to_owned);
         let request = SelectRequest {
             matchers: select.matchers.clone(),
@@ -113,71 +133,151 @@ impl Engine {
         })
     }
 
-    async fn answer(&self, mut request: EvalRequest) -> Result<Answer, QueryError> {
-        let begun = Instant::now();
-        let plan = self.plan(&request).await?;
-        let deadline = begun.checked_add(self.options.timeout);
-        let cancel = with_deadline(&request.cancel, deadline);
-        let _inside = self.gate.enter().await;
-        cancel.check("query queue")?;
-        let queued = begun.elapsed();
+    /// Opens the selects of a plan, each a snapshot of the store.
+    async fn open_all(
+        &self,
+        plan: &Plan,
+        request: &EvalRequest,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Cursor>, QueryError> {
         let mut cursors = Vec::with_capacity(plan.selects.len());
         for select in &plan.selects {
             cancel.check("query preparation")?;
             cursors.push(self.open(select, request.limit > 0).await?);
         }
-        let prepared = begun.elapsed();
+        Ok(cursors)
+    }
+
+    /// What a query will run with. `analyze` asks for measures of each operator.
+    fn exec(
+        &self,
+        request: &EvalRequest,
+        plan: Plan,
+        cursors: Vec<Cursor>,
+        cancel: CancelToken,
+        analyze: bool,
+    ) -> Result<Arc<Exec>, QueryError> {
         let limits = Limits::NONE
             .with_samples(self.options.max_samples)
             .with_bytes(self.options.max_bytes);
-        let budget = Budget::within(&self.total, limits);
-        let grid = StepGrid::new(request.start, request.end, request.step)?;
         let settings = Settings {
-            lookback: request
-                .lookback
-                .filter(|millis| *millis > 0)
-                .unwrap_or(self.options.lookback),
+            lookback: lookback(&self.options, request),
             delayed_names: self.options.delayed_name_removal,
             use_starts: self.options.use_start_timestamps,
             typed: self.options.type_and_unit_labels,
             instant: request.is_instant(),
             parallel: self.pool.threads() > 1,
-            steps: grid.len(),
+            steps: StepGrid::new(request.start, request.end, request.step)?.len(),
             per_step: request.stats == StatsLevel::PerStep,
+            analyze,
         };
-        let exec = Exec::new(
-            plan,
-            cursors,
-            settings,
-            budget.clone(),
-            cancel,
-            self.pool.clone(),
-        );
+        let budget = Budget::within(&self.total, limits);
+        let pool = self.pool.clone();
+        Ok(Exec::new(plan, cursors, settings, budget, cancel, pool))
+    }
+
+    /// Runs a plan on the engine's threads; whoever drops the future stops it.
+    async fn run(&self, exec: &Arc<Exec>, request: &EvalRequest) -> Result<Value, QueryError> {
         let time = request.is_instant().then_some(request.start);
         let worker = exec.clone();
         let mut guard = CancelOnDrop(Some(exec.cancel.clone()));
         let value = self.pool.run(move || worker.run(time)).await;
         guard.0 = None;
+        value
+    }
+
+    async fn answer(&self, request: EvalRequest) -> Result<Answer, QueryError> {
+        let begun = Instant::now();
+        let plan = self.plan(&request).await?;
+        let mut stats = QueryStats::default();
+        let result = self.planned(&request, plan, begun, &mut stats).await;
+        stats.total_time = begun.elapsed();
+        self.log(request, &stats, result.as_ref().err());
+        result.map(|answer| Answer { stats, ..answer })
+    }
+
+    /// Answers a query that was planned, and notes on the way what it costs.
+    async fn planned(
+        &self,
+        request: &EvalRequest,
+        plan: Plan,
+        begun: Instant,
+        stats: &mut QueryStats,
+    ) -> Result<Answer, QueryError> {
+        let deadline = begun.checked_add(self.options.timeout);
+        let cancel = with_deadline(&request.cancel, deadline);
+        let _inside = self.gate.enter().await;
+        let _noted = self.note(request);
+        stats.queue_time = begun.elapsed();
+        cancel.check("query queue")?;
+        let cursors = self.open_all(&plan, request, &cancel).await?;
+        stats.prepare_time = begun.elapsed().saturating_sub(stats.queue_time);
+        let prepared = begun.elapsed();
+        let exec = self.exec(request, plan, cursors, cancel, false)?;
+        let value = self.run(&exec, request).await;
+        stats.eval_time = begun.elapsed().saturating_sub(prepared);
+        let grid = StepGrid::new(request.start, request.end, request.step)?;
+        exec.tally.put_into(stats, Some(grid));
+        stats.peak_samples = exec.budget.peak_samples();
         let mut value = value?;
         let (mut warnings, infos) = exec.notes.texts(&request.expression, &exec.plan.aliases);
         warnings.extend(exec.storage_warnings());
         if truncate(&mut value, request.limit) {
             warnings.push("results truncated due to limit".to_owned());
         }
-        request.expression.clear();
-        let mut stats = QueryStats::default();
-        stats.queue_time = queued;
-        stats.prepare_time = prepared.saturating_sub(queued);
-        stats.total_time = begun.elapsed();
-        stats.eval_time = stats.total_time.saturating_sub(prepared);
-        exec.tally.put_into(&mut stats, Some(grid));
-        stats.peak_samples = budget.peak_samples();
         Ok(Answer {
             value,
             warnings,
             infos,
-            stats,
+            ..Answer::default()
         })
+    }
+
+    fn note(&self, request: &EvalRequest) -> Option<ActiveQuery> {
+        let active = self.active.as_ref()?;
+        Some(active.enter(&request.expression))
+    }
+
+    /// Writes the line of a query. The file may be slow, so that is done on the engine's threads.
+    fn log(&self, request: EvalRequest, stats: &QueryStats, error: Option<&QueryError>) {
+        let Some(log) = self.log.as_ref().filter(|log| log.is_on()) else {
+            return;
+        };
+        let error = error.map(|error| QueryError::new(error.kind(), error.to_string()));
+        let (log, stats) = (log.clone(), stats.clone());
+        let job = move || {
+            log.write(&request, &stats, error.as_ref());
+            Ok(())
+        };
+        // If too much waits already, the line is lost.
+        drop(self.pool.run(job));
+    }
+
+    async fn explained(&self, request: EvalRequest, how: Explain) -> Result<String, QueryError> {
+        let begun = Instant::now();
+        let plan = self.plan(&request).await?;
+        let deadline = begun.checked_add(self.options.timeout);
+        let cancel = with_deadline(&request.cancel, deadline);
+        let _inside = self.gate.enter().await;
+        let _noted = self.note(&request);
+        cancel.check("query queue")?;
+        let cursors = self.open_all(&plan, &request, &cancel).await?;
+        if how == Explain::Estimate {
+            let series = cursors.iter().map(|cursor| cursor.remaining()).collect();
+            return Ok(explain(&plan, &Estimates::new(&plan, series)));
+        }
+        let exec = self.exec(&request, plan, cursors, cancel, true)?;
+        self.run(&exec, &request).await?;
+        let measured = exec
+            .measures
+            .as_ref()
+            .map_or_else(String::new, |measures| explain(&exec.plan, measures));
+        Ok(format!(
+            "{measured}peak of {} samples and {} bytes held, {:.3} ms from arrival to answer\n",
+            exec.budget.peak_samples(),
+            exec.budget.peak_bytes(),
+            begun.elapsed().as_secs_f64() * 1000.0
+        ))
     }
 }
 
@@ -185,6 +285,20 @@ impl Evaluate for Engine {
     fn evaluate(&self, request: EvalRequest) -> BoxFuture<'_, Result<Answer, QueryError>> {
         Box::pin(self.answer(request))
     }
+
+    fn explain(
+        &self,
+        request: EvalRequest,
+        how: Explain,
+    ) -> BoxFuture<'_, Result<String, QueryError>> {
+        Box::pin(self.explained(request, how))
+    }
+}
+
+/// The look-back of a query, in milliseconds.
+fn lookback(options: &EngineOptions, request: &EvalRequest) -> i64 {
+    let asked = request.lookback.filter(|millis| *millis > 0);
+    asked.unwrap_or(options.lookback)
 }
 
 /// The plan of a query. An expression nests at most as deeply as it is long.
@@ -209,10 +323,7 @@ fn plan(options: &EngineOptions, request: &EvalRequest) -> Result<Plan, QueryErr
             request.end
         },
         step: request.step,
-        lookback: request
-            .lookback
-            .filter(|millis| *millis > 0)
-            .unwrap_or(options.lookback),
+        lookback: lookback(options, request),
         default_subquery_step: options.default_subquery_step,
     };
     build(

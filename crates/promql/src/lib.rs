@@ -10,11 +10,13 @@ pub mod functions;
 pub mod golden;
 mod options;
 mod plan;
+mod query_log;
 pub mod syntax;
 
 pub use engine::Engine;
 pub use functions::{FUNCTIONS, Function, FunctionId, function};
 pub use options::EngineOptions;
+pub use query_log::QueryLog;
 pub use syntax::ast::Expr;
 pub use syntax::error::ParseError;
 pub use syntax::json::to_json;

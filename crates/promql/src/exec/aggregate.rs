@@ -422,6 +422,10 @@ impl Exec {
             };
             Running::new(exec.clone(), outer.clone(), aggregate)
         })?;
+        if let Some(measures) = &self.measures {
+            let held = parts.iter().map(|part| part.hold.bytes()).sum();
+            measures.of(node).held(held);
+        }
         let mut parts = parts.into_iter();
         let Some(mut whole) = parts.next() else {
             return Ok(Block::default());

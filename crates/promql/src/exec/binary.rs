@@ -153,6 +153,7 @@ impl Join<'_> {
         put(&self.one, false);
         self.check_one_side(&groups)?;
         for (number, group) in groups.iter().enumerate() {
+            self.exec.check()?;
             self.group(number, group)?;
             self.fills(number, group)?;
         }

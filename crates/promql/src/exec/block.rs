@@ -78,6 +78,10 @@ impl Exec {
     pub(crate) fn block(self: &Arc<Self>, node: &Arc<Node>) -> Result<Block> {
         let exec = self.clone();
         let parts = self.parts(node, move || Collector::new(&exec, "a vector"))?;
+        if let Some(measures) = &self.measures {
+            let held = parts.iter().map(|part| part.hold.bytes()).sum();
+            measures.of(node).held(held);
+        }
         Ok(Block::collected(parts))
     }
 }

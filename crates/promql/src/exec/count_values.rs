@@ -30,6 +30,7 @@ impl Exec {
         let mut order = Vec::new();
         let mut hold = self.budget.hold(0, 0, "count_values")?;
         for row in &input.rows {
+            self.check()?;
             // The label of the values replaces one of the same name.
             let group = grouping.of(&row.key.labels.project(|name| name != label));
             for step in 0..node.grid.len() {

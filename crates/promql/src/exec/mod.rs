@@ -19,6 +19,7 @@ mod info;
 mod labels;
 mod limit;
 mod map;
+mod measure;
 mod quantile;
 mod result;
 pub(crate) mod samples;
@@ -45,6 +46,7 @@ use crate::plan::{Node, Plan};
 use block::Block;
 use column::{Column, Key, is_reserved};
 pub(crate) use elements::scalar_op;
+pub(crate) use measure::Measures;
 use tally::Tally;
 
 /// Everything that an operator may fail with.
@@ -68,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) steps: usize,
     /// Count samples by step.
     pub(crate) per_step: bool,
+    /// Measure each operator.
+    pub(crate) analyze: bool,
 }
 
 /// One run of a plan. Shared by the threads that work on it.
@@ -79,6 +83,7 @@ pub(crate) struct Exec {
     pub(crate) cancel: CancelToken,
     pub(crate) tally: Tally,
     pub(crate) pool: Arc<CpuPool>,
+    pub(crate) measures: Option<Measures>,
     cursors: Vec<Mutex<Option<Cursor>>>,
     warnings: Mutex<Vec<String>>,
     shared: Mutex<HashMap<usize, Arc<Block>>>,
@@ -115,18 +120,26 @@ impl Exec {
         cancel: CancelToken,
         pool: Arc<CpuPool>,
     ) -> Arc<Self> {
+        let measures = settings.analyze.then(|| Measures::new(&plan));
+        let cursors = cursors
+            .into_iter()
+            .enumerate()
+            .map(|(select, cursor)| match &measures {
+                Some(measures) => measures.watch(select, cursor),
+                None => cursor,
+            })
+            .map(|cursor| Mutex::new(Some(cursor)))
+            .collect();
         Arc::new(Self {
             plan,
+            measures,
             tally: Tally::new(settings.steps, settings.per_step),
             settings,
             notes: Notes::default(),
             budget,
             cancel,
             pool,
-            cursors: cursors
-                .into_iter()
-                .map(|cursor| Mutex::new(Some(cursor)))
-                .collect(),
+            cursors,
             warnings: Mutex::default(),
             shared: Mutex::default(),
             scalars: Mutex::default(),

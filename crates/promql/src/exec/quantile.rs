@@ -36,6 +36,7 @@ impl Exec {
         let mut rows = Vec::with_capacity(members.len());
         let mut values = Vec::new();
         for (labels, members) in grouping.into_labels().into_iter().zip(members) {
+            self.check()?;
             let mut column = Column::absent(node.grid.len());
             for (step, q) in quantiles.iter().enumerate() {
                 values.clear();

@@ -1,6 +1,7 @@
 //! Numbers without labels: one a step.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use headwater_query::is_present;
 
@@ -17,7 +18,11 @@ impl Exec {
         if let Some(known) = self.scalars.lock().get(&node.id) {
             return Ok(known.clone());
         }
+        let begun = self.measures.as_ref().map(|_| Instant::now());
         let values: Arc<[f64]> = self.compute_scalar(node)?.into();
+        if let (Some(measures), Some(begun)) = (&self.measures, begun) {
+            measures.scalar(node, begun, values.len());
+        }
         self.scalars.lock().insert(node.id, values.clone());
         Ok(values)
     }

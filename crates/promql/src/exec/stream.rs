@@ -22,6 +22,18 @@ impl Exec {
         cursor: Option<Cursor>,
         sink: &mut dyn Sink,
     ) -> Result<()> {
+        match &self.measures {
+            Some(measures) => measures.run(node, sink, |sink| self.series(node, cursor, sink)),
+            None => self.series(node, cursor, sink),
+        }
+    }
+
+    fn series(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        cursor: Option<Cursor>,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
         if node.is_shared() {
             return push_all(self.shared(node)?, sink);
         }

@@ -2,166 +2,144 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use headwater_storage::Projection;
+
 use super::{Kind, Node, Part, Plan, RangeInput, Root, SelectPlan};
 use crate::syntax::ast::BinaryOp;
 
+/// What stands behind each line of a plan.
+pub(crate) trait Remarks {
+    fn node(&self, node: &Node) -> String;
+    fn select(&self, select: usize) -> String;
+}
+
+/// Nothing beside the plan.
+struct Silent;
+
+impl Remarks for Silent {
+    fn node(&self, _: &Node) -> String {
+        String::new()
+    }
+
+    fn select(&self, _: usize) -> String {
+        String::new()
+    }
+}
+
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match &self.root {
-            Root::Text(text) => writeln!(f, "text {text:?}"),
-            Root::Samples { select } => write_select(f, &self.selects[*select], "samples", 0),
-            Root::Subquery { node } => match node {
-                Some(node) => write_node(f, node, &self.selects, 0),
-                None => writeln!(f, "nothing"),
-            },
-            Root::Steps(node) => write_node(f, node, &self.selects, 0),
+        f.write_str(&explain(self, &Silent))
+    }
+}
+
+/// A plan as text, an operator a line, inputs indented below.
+pub(crate) fn explain(plan: &Plan, remarks: &dyn Remarks) -> String {
+    let mut writer = Writer {
+        selects: &plan.selects,
+        remarks,
+        out: String::new(),
+    };
+    match &plan.root {
+        Root::Text(text) => writer.line(0, &format!("text {text:?}"), ""),
+        Root::Samples { select } => writer.select(*select, "samples", 0),
+        Root::Subquery { node } => match node {
+            Some(node) => writer.node(node, 0),
+            None => writer.line(0, "nothing", ""),
+        },
+        Root::Steps(node) => writer.node(node, 0),
+    }
+    writer.out
+}
+
+struct Writer<'a> {
+    selects: &'a [SelectPlan],
+    remarks: &'a dyn Remarks,
+    out: String,
+}
+
+impl Writer<'_> {
+    fn line(&mut self, level: usize, text: &str, remark: &str) {
+        self.out.push_str(&"  ".repeat(level));
+        self.out.push_str(text);
+        if !remark.is_empty() {
+            self.out.push_str("  # ");
+            self.out.push_str(remark);
         }
+        self.out.push('\n');
     }
-}
 
-fn indent(f: &mut Formatter<'_>, level: usize) -> fmt::Result {
-    write!(f, "{:1$}", "", level * 2)
-}
-
-fn write_select(
-    f: &mut Formatter<'_>,
-    select: &SelectPlan,
-    what: &str,
-    level: usize,
-) -> fmt::Result {
-    indent(f, level)?;
-    let matchers: Vec<String> = select.matchers.iter().map(ToString::to_string).collect();
-    let range = select.range;
-    write!(
-        f,
-        "select {what} {{{}}} from {} to {} ms",
-        matchers.join(","),
-        range.start,
-        range.end
-    )?;
-    if select.window > 0 {
-        write!(f, " window {} ms", select.window)?;
+    fn select(&mut self, select: usize, what: &str, level: usize) {
+        let remark = self.remarks.select(select);
+        self.line(level, &self.select_text(select, what), &remark);
     }
-    if select.offset != 0 {
-        write!(f, " offset {} ms", select.offset)?;
-    }
-    writeln!(f)
-}
 
-fn write_range(
-    f: &mut Formatter<'_>,
-    input: &RangeInput,
-    selects: &[SelectPlan],
-    level: usize,
-) -> fmt::Result {
-    match input {
-        RangeInput::Select(select) => write_select(f, &selects[*select], "ranges", level),
-        RangeInput::Subquery { node: None, .. } => {
-            indent(f, level)?;
-            writeln!(f, "nothing")
+    fn select_text(&self, select: usize, what: &str) -> String {
+        let select = &self.selects[select];
+        let matchers: Vec<String> = select.matchers.iter().map(ToString::to_string).collect();
+        let (matchers, range) = (matchers.join(","), select.range);
+        let mut text = format!(
+            "select {what} {{{matchers}}} from {} to {} ms",
+            range.start, range.end
+        );
+        if select.window > 0 {
+            text += &format!(" window {} ms", select.window);
         }
-        RangeInput::Subquery {
-            node: Some(node),
-            window,
-            ..
-        } => {
-            indent(f, level)?;
-            writeln!(f, "subquery window {window} ms")?;
-            write_node(f, node, selects, level + 1)
+        if select.offset != 0 {
+            text += &format!(" offset {} ms", select.offset);
         }
-    }
-}
-
-fn write_node(
-    f: &mut Formatter<'_>,
-    node: &Node,
-    selects: &[SelectPlan],
-    level: usize,
-) -> fmt::Result {
-    if let Kind::Instant { select, part } = &node.kind {
-        let what = match part {
-            Part::Value => "values",
-            Part::Time | Part::TimeOfFloat => "times",
-            Part::Start => "start times",
-        };
-        return write_select(f, &selects[*select], what, level);
-    }
-    indent(f, level)?;
-    write!(f, "{}", Head(&node.kind))?;
-    match node.grid.len() {
-        1 => writeln!(f, " [1 step]")?,
-        steps => writeln!(f, " [{steps} steps of {} ms]", node.grid.step())?,
-    }
-    match &node.kind {
-        Kind::Over { input, .. } | Kind::AbsentOver { input, .. } => {
-            write_range(f, input, selects, level + 1)?
+        match &select.labels {
+            Projection::All => {}
+            Projection::Only(labels) => text += &format!(" labels {}", labels.join(",")),
+            Projection::Except(labels) => text += &format!(" labels without {}", labels.join(",")),
         }
-        Kind::Info { select, .. } => write_select(f, &selects[*select], "info", level + 1)?,
-        _ => {}
+        text
     }
-    for child in children(&node.kind) {
-        write_node(f, child, selects, level + 1)?;
-    }
-    Ok(())
-}
 
-/// The operators below one, in the order of the query.
-fn children(kind: &Kind) -> Vec<&Node> {
-    match kind {
-        Kind::Number(_)
-        | Kind::Time
-        | Kind::Instant { .. }
-        | Kind::DateNow(_)
-        | Kind::AbsentOver { .. } => Vec::new(),
-        Kind::ScalarOf(input)
-        | Kind::ScalarNegate(input)
-        | Kind::Negate(input)
-        | Kind::VectorOf(input)
-        | Kind::Fixed(input)
-        | Kind::Absent { input, .. }
-        | Kind::LabelReplace { input, .. }
-        | Kind::LabelJoin { input, .. }
-        | Kind::Sort { input, .. }
-        | Kind::SortByLabel { input, .. }
-        | Kind::Info { base: input, .. } => vec![input],
-        Kind::ScalarBinary { lhs, rhs, .. }
-        | Kind::Choose { lhs, rhs, .. }
-        | Kind::Binary { lhs, rhs, .. }
-        | Kind::Set { lhs, rhs, .. } => vec![lhs, rhs],
-        Kind::VectorScalar {
-            vector,
-            scalar,
-            swapped,
-            ..
-        } => {
-            if *swapped {
-                vec![scalar, vector]
-            } else {
-                vec![vector, scalar]
+    fn range(&mut self, input: &RangeInput, level: usize) {
+        match input {
+            RangeInput::Select(select) => self.select(*select, "ranges", level),
+            RangeInput::Subquery { node: None, .. } => self.line(level, "nothing", ""),
+            RangeInput::Subquery {
+                node: Some(node),
+                window,
+                ..
+            } => {
+                self.line(level, &format!("subquery window {window} ms"), "");
+                self.node(node, level + 1);
             }
         }
-        Kind::Over { params, .. } => params.iter().map(|param| &**param).collect(),
-        Kind::Map { input, params, .. } => std::iter::once(input)
-            .chain(params)
-            .map(|node| &**node)
-            .collect(),
-        Kind::HistogramQuantile {
-            quantiles, input, ..
-        } => quantiles
-            .iter()
-            .map(|(quantile, _)| &**quantile)
-            .chain([&**input])
-            .collect(),
-        Kind::HistogramFraction {
-            lower,
-            upper,
-            input,
-            ..
-        } => vec![lower, upper, input],
-        Kind::Aggregate(aggregate) => match &aggregate.param {
-            Some(super::Param::Number(param)) => vec![param, &aggregate.input],
-            _ => vec![&aggregate.input],
-        },
+    }
+
+    fn node(&mut self, node: &Node, level: usize) {
+        let remark = self.remarks.node(node);
+        if let Kind::Instant { select, part } = &node.kind {
+            let what = match part {
+                Part::Value => "values",
+                Part::Time | Part::TimeOfFloat => "times",
+                Part::Start => "start times",
+            };
+            return self.line(level, &self.select_text(*select, what), &remark);
+        }
+        let steps = match node.grid.len() {
+            1 => "[1 step]".to_owned(),
+            steps => format!("[{steps} steps of {} ms]", node.grid.step()),
+        };
+        let shared = if node.is_shared() { " shared" } else { "" };
+        self.line(
+            level,
+            &format!("{} {steps}{shared}", Head(&node.kind)),
+            &remark,
+        );
+        match &node.kind {
+            Kind::Over { input, .. } | Kind::AbsentOver { input, .. } => {
+                self.range(input, level + 1);
+            }
+            Kind::Info { select, .. } => self.select(*select, "info", level + 1),
+            _ => {}
+        }
+        for child in node.children() {
+            self.node(child, level + 1);
+        }
     }
 }
 

@@ -6,10 +6,13 @@
 
 mod build;
 mod duration;
+mod estimate;
 mod explain;
 mod fold;
 mod invariant;
 mod order;
+mod project;
+mod propagate;
 mod share;
 
 use std::sync::Arc;
@@ -17,12 +20,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use headwater_model::{Labels, Matcher, TimeRange, Timestamp};
 use headwater_query::StepGrid;
+use headwater_storage::Projection;
 
 use crate::functions::FunctionId;
 use crate::syntax::ast::{AggregateOp, BinaryOp, Extension, Matching};
 use crate::syntax::position::PosRange;
 
 pub(crate) use build::{Times, build};
+pub(crate) use estimate::Estimates;
+pub(crate) use explain::{Remarks, explain};
 pub(crate) use share::Alias;
 
 /// A plan, with what it reads from the store.
@@ -30,6 +36,8 @@ pub(crate) use share::Alias;
 pub(crate) struct Plan {
     pub(crate) root: Root,
     pub(crate) selects: Vec<SelectPlan>,
+    /// Operators are numbered below this.
+    pub(crate) nodes: usize,
     /// Places that say the same as others.
     pub(crate) aliases: Vec<Alias>,
 }
@@ -63,6 +71,8 @@ pub(crate) struct SelectPlan {
     /// The function or aggregation around it, as a hint for the store.
     pub(crate) function: Option<&'static str>,
     pub(crate) step: i64,
+    /// Labels that anyone looks at.
+    pub(crate) labels: Projection,
     /// Nothing but count and sum of histograms is wanted; resets are then found while reading.
     pub(crate) stats_only: bool,
     /// Answers depend on the order of the series.
@@ -250,6 +260,90 @@ pub(crate) enum Param {
 }
 
 impl Node {
+    /// The operators that it takes its input from, in the order of the query. Ranges of subqueries
+    /// and info selects are no such inputs.
+    pub(crate) fn children(&self) -> Vec<&Arc<Node>> {
+        match &self.kind {
+            Kind::Number(_)
+            | Kind::Time
+            | Kind::Instant { .. }
+            | Kind::DateNow(_)
+            | Kind::AbsentOver { .. } => Vec::new(),
+            Kind::ScalarOf(input)
+            | Kind::ScalarNegate(input)
+            | Kind::Negate(input)
+            | Kind::VectorOf(input)
+            | Kind::Fixed(input)
+            | Kind::Absent { input, .. }
+            | Kind::LabelReplace { input, .. }
+            | Kind::LabelJoin { input, .. }
+            | Kind::Sort { input, .. }
+            | Kind::SortByLabel { input, .. }
+            | Kind::Info { base: input, .. } => vec![input],
+            Kind::ScalarBinary { lhs, rhs, .. }
+            | Kind::Choose { lhs, rhs, .. }
+            | Kind::Binary { lhs, rhs, .. }
+            | Kind::Set { lhs, rhs, .. } => vec![lhs, rhs],
+            Kind::VectorScalar {
+                vector,
+                scalar,
+                swapped: true,
+                ..
+            } => vec![scalar, vector],
+            Kind::VectorScalar { vector, scalar, .. } => vec![vector, scalar],
+            Kind::Over { params, .. } => params.iter().collect(),
+            Kind::Map { input, params, .. } => std::iter::once(input).chain(params).collect(),
+            Kind::HistogramQuantile {
+                quantiles, input, ..
+            } => {
+                let quantiles = quantiles.iter().map(|(quantile, _)| quantile);
+                quantiles.chain([input]).collect()
+            }
+            Kind::HistogramFraction {
+                lower,
+                upper,
+                input,
+                ..
+            } => vec![lower, upper, input],
+            Kind::Aggregate(aggregate) => match &aggregate.param {
+                Some(Param::Number(param)) => vec![param, &aggregate.input],
+                _ => vec![&aggregate.input],
+            },
+        }
+    }
+
+    /// The subquery whose values a range function takes.
+    pub(crate) fn subquery(&self) -> Option<&Arc<Node>> {
+        match &self.kind {
+            Kind::Over {
+                input: RangeInput::Subquery { node, .. },
+                ..
+            }
+            | Kind::AbsentOver {
+                input: RangeInput::Subquery { node, .. },
+                ..
+            } => node.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The select that it walks over itself.
+    pub(crate) fn select(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Instant { select, .. }
+            | Kind::Info { select, .. }
+            | Kind::Over {
+                input: RangeInput::Select(select),
+                ..
+            }
+            | Kind::AbsentOver {
+                input: RangeInput::Select(select),
+                ..
+            } => Some(*select),
+            _ => None,
+        }
+    }
+
     /// Whether values are numbers rather than series.
     pub(crate) fn is_scalar(&self) -> bool {
         match &self.kind {

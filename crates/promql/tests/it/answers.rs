@@ -142,31 +142,3 @@ fn many_queries_take_turns() {
         }
     });
 }
-
-#[test]
-fn plans_are_text() {
-    let engine = engine(|_| {});
-    let request = EvalRequest::range(
-        "sum by (instance) (rate(load[5m] offset 1m)) / 2",
-        600_000,
-        900_000,
-        60_000,
-    );
-    assert_eq!(
-        engine.explain(&request).unwrap(),
-        "vector with scalar / [6 steps of 60000 ms]
-  aggregate sum by (instance) [6 steps of 60000 ms]
-    slide rate [6 steps of 60000 ms]
-      select ranges {__name__=\"load\"} from 240001 to 840000 ms window 300000 ms offset 60000 ms
-  number 2 [6 steps of 60000 ms]
-"
-    );
-    let request = EvalRequest::range("load * (2 * 3 + -1)", 0, 60_000, 60_000);
-    assert_eq!(
-        engine.explain(&request).unwrap(),
-        "vector with scalar * [2 steps of 60000 ms]
-  select values {__name__=\"load\"} from -299999 to 60000 ms
-  number 5 [2 steps of 60000 ms]
-"
-    );
-}

@@ -2,7 +2,9 @@
 
 mod answers;
 mod corpora;
+mod life;
 mod parse;
+mod plans;
 #[cfg(feature = "corpus")]
 mod promqltest;
 mod properties;

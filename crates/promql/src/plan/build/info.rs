@@ -3,6 +3,7 @@
 use headwater_model::label::METRIC_NAME;
 use headwater_model::{MatchOp, Matcher, TimeRange, Timestamp};
 use headwater_query::StepGrid;
+use headwater_storage::Projection;
 
 use super::super::duration;
 use super::super::{Kind, SelectPlan};
@@ -45,6 +46,7 @@ impl Builder {
             extension: Extension::None,
             function: Some("info"),
             step: if grid.len() > 1 { grid.step() } else { 0 },
+            labels: Projection::All,
             stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
             sorted: self.sorted,
         });

@@ -15,6 +15,7 @@ use super::invariant::is_invariant;
 use super::order;
 use super::share::Shared;
 use super::{AggregateNode, Counts, Kind, Node, Param, Part, Plan, RangeInput, Root, SelectPlan};
+use super::{project, propagate};
 use crate::syntax::ast::{Aggregate, Binary, Expr, ValueType};
 use crate::syntax::position::PosRange;
 
@@ -58,11 +59,18 @@ pub(crate) fn build(expr: &Expr, times: Times, optimise: Option<&str>) -> Built<
         },
         _ => Root::Steps(builder.node(expr, grid)?),
     };
-    Ok(Plan {
+    let optimised = builder.shared.is_on();
+    let mut plan = Plan {
         root,
         selects: builder.selects,
+        nodes: builder.nodes,
         aliases: builder.shared.into_aliases(),
-    })
+    };
+    if optimised {
+        propagate::apply(&mut plan);
+        project::apply(&mut plan);
+    }
+    Ok(plan)
 }
 
 struct Builder {
