@@ -80,7 +80,7 @@ impl Db {
         set::remove_leftovers(env.files.as_ref(), &dir)?;
         let opened = set::open_all(env.files.as_ref(), &dir)?;
         let blocks = BlockSet::new(opened.blocks, opened.unserved);
-        if let Some(end) = blocks.in_order_end() {
+        if let Some(end) = blocks.in_order_end(options.block_range.max(1)) {
             head.times.raise_min_valid(end);
         }
         let started = env.clock.monotonic();

@@ -43,9 +43,10 @@ impl Inner {
     ) -> LabelAnswer<T> {
         let mut warnings = Vec::new();
         for block in self.blocks.overlapping(request.range) {
-            let found = block
-                .asked_about(&request.matcher_sets)
-                .and_then(|series| ask(&block, series.as_ref()));
+            let found = block.ask(&mut warnings, |block| {
+                let series = block.asked_about(&request.matcher_sets)?;
+                ask(block, series.as_ref())
+            });
             match found {
                 Ok(found) => answers.extend(found),
                 // One damaged block must not hide what the others have.

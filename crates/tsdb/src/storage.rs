@@ -150,7 +150,10 @@ impl Inner {
         // No block may come out of the head, or go, in the meantime.
         let _maintenance = self.maintenance.lock();
         for block in self.blocks.overlapping(range) {
-            self.delete_in_block(&block, matchers, range)?;
+            // Without what is lost, all that is served can be deleted.
+            block.ask(&mut Vec::new(), |block| {
+                self.delete_in_block(block, matchers, range)
+            })?;
         }
         self.delete_in_head(matchers, range)
     }

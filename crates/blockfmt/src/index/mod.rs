@@ -23,6 +23,7 @@
 
 mod postings;
 mod read;
+mod salvage;
 mod series;
 mod symbols;
 mod table;
@@ -32,6 +33,7 @@ mod write;
 
 pub use postings::{Postings, PostingsIter};
 pub use read::{Index, LabelValues};
+pub use salvage::{Salvage, SalvagedSeries, salvage};
 pub use series::{ChunkMeta, SeriesEntry};
 pub use symbols::Symbols;
 pub use write::{IndexWriteError, IndexWriter};

@@ -45,22 +45,11 @@ impl<B> Clone for SeriesEntry<'_, B> {
 }
 
 impl<'a, B: AsRef<[u8]>> SeriesEntry<'a, B> {
-    /// Calls `each` with the symbols of every label pair; answers what is left, the chunks.
     fn walk_labels(
         &self,
-        mut each: impl FnMut(u32, u32) -> Result<(), DecodeError>,
+        each: impl FnMut(u32, u32) -> Result<(), DecodeError>,
     ) -> Result<Input<'a>, DecodeError> {
-        let mut input = self.input;
-        let symbol = |input: &mut Input<'a>| {
-            let before = *input;
-            u32::try_from(input.uvarint()?)
-                .map_err(|_| before.invalid("a symbol that the index does not have"))
-        };
-        for _ in 0..input.count(2)? {
-            let (name, value) = (symbol(&mut input)?, symbol(&mut input)?);
-            each(name, value)?;
-        }
-        Ok(input)
+        walk_labels(self.input, each)
     }
 
     /// Reads the labels in place of what `labels` holds, ascending by name.
@@ -121,7 +110,27 @@ impl<'a, B: AsRef<[u8]>> SeriesEntry<'a, B> {
     }
 }
 
-fn read_chunks(mut input: Input<'_>, chunks: &mut Vec<ChunkMeta>) -> Result<(), DecodeError> {
+/// Calls `each` with the symbols of every label pair; answers what is left, the chunks.
+pub(super) fn walk_labels<'a>(
+    mut input: Input<'a>,
+    mut each: impl FnMut(u32, u32) -> Result<(), DecodeError>,
+) -> Result<Input<'a>, DecodeError> {
+    let symbol = |input: &mut Input<'a>| {
+        let before = *input;
+        u32::try_from(input.uvarint()?)
+            .map_err(|_| before.invalid("a symbol that the index does not have"))
+    };
+    for _ in 0..input.count(2)? {
+        let (name, value) = (symbol(&mut input)?, symbol(&mut input)?);
+        each(name, value)?;
+    }
+    Ok(input)
+}
+
+pub(super) fn read_chunks(
+    mut input: Input<'_>,
+    chunks: &mut Vec<ChunkMeta>,
+) -> Result<(), DecodeError> {
     // Two times and a reference.
     let count = input.count(3)?;
     chunks.reserve_exact(count);

@@ -158,6 +158,26 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
+/// Every name and value with the place of its postings, in the order of the file.
+pub(super) fn all_pairs(file: &[u8], offset: u64) -> Result<Vec<(&str, &str, u64)>, DecodeError> {
+    let (body, start) = section(file, offset)?;
+    let mut input = Input::new(PART, body);
+    let mut read = || {
+        let count = input.be32()?;
+        // An entry takes four bytes at least.
+        let mut out = Vec::with_capacity(input.remaining().min(count as usize * 4) / 4);
+        for _ in 0..count {
+            let entry = input;
+            if input.byte()? != 2 {
+                return Err(entry.invalid("a postings entry without two texts"));
+            }
+            out.push((input.text()?, input.text()?, input.uvarint()?));
+        }
+        Ok(out)
+    };
+    read().map_err(|error: DecodeError| error.at_base(start))
+}
+
 fn entry_at(body: &[u8], offset: u32) -> Option<Entry<'_>> {
     read_entry(&mut Input::new(PART, &body[offset as usize..])).ok()
 }

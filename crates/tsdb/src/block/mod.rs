@@ -1,17 +1,20 @@
 //! Blocks: immutable ranges of time on disk.
 //!
 //! `ulid` names them, `set` is the blocks of a store, `select` finds series in
-//! one, `write` makes a new one.
+//! one, `write` makes a new one, `salvage` reads a damaged one, `check`
+//! compares what a block says of itself with what it has.
 
+mod check;
+mod salvage;
 pub(crate) mod select;
 pub(crate) mod set;
 pub(crate) mod ulid;
 pub(crate) mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use headwater_blockfmt::index::ChunkMeta;
@@ -20,9 +23,9 @@ use headwater_blockfmt::record::TombstoneEntry;
 use headwater_blockfmt::segment::{self, ChunkRef};
 use headwater_blockfmt::{BlockMeta, DecodeError, EncodedChunk, Index, tombstones};
 use headwater_env::{Files, FilesExt, Region};
-use headwater_model::{Labels, TimeRange};
+use headwater_model::{Labels, TimeRange, Timestamp};
 use headwater_storage::{Error, ErrorKind, Result};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::error;
 use crate::head::series::add_range;
@@ -34,6 +37,8 @@ pub(crate) type Stones = BTreeMap<u32, Vec<TimeRange>>;
 pub(crate) struct Block {
     pub(crate) dir: PathBuf,
     pub(crate) meta: BlockMeta,
+    /// The first millisecond behind the samples, as far as a look at some series tells.
+    data_end: Timestamp,
     pub(crate) index: Index<Region>,
     /// The chunk files, in order.
     chunks: Vec<Bytes>,
@@ -43,6 +48,38 @@ pub(crate) struct Block {
     pub(crate) merge_failed: AtomicBool,
     /// What is damaged and does not keep the rest from being served.
     pub(crate) damage: Vec<String>,
+    /// Series that are lost with the index.
+    pub(crate) lost_series: u64,
+    /// What the index on disk calls the series, if `index` was built anew.
+    originals: Option<BTreeMap<u32, u32>>,
+    /// The block with an index built anew, once damage was found in this one; `None` if nothing
+    /// could be saved.
+    salvaged: OnceLock<Option<Arc<Block>>>,
+    /// Chunks that were found to be damaged.
+    bad_chunks: Mutex<BTreeSet<u64>>,
+}
+
+/// Damaged chunks that a block remembers by their places.
+const MOST_BAD_CHUNKS: usize = 10_000;
+
+/// A block of which something is damaged, for people who look after a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DamagedBlock {
+    /// Its name.
+    pub ulid: String,
+    /// Its directory, which is left as it is.
+    pub dir: PathBuf,
+    /// Whether queries are answered from it.
+    pub served: bool,
+    /// Series that are served.
+    pub series: u64,
+    /// Series that are known to be lost.
+    pub lost_series: u64,
+    /// Chunks that reading has found to be damaged so far.
+    pub damaged_chunks: u64,
+    /// What is damaged.
+    pub damage: Vec<String>,
 }
 
 fn damaged(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -53,30 +90,158 @@ fn damaged(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -
 }
 
 impl Block {
-    /// Opens the block in `dir`. Without an index there is nothing to serve;
-    /// damage of other files is noted.
+    /// Opens the block in `dir`. Damage is noted; without any sound series there is nothing to
+    /// serve, and that is an error.
     pub(crate) fn open(files: &dyn Files, dir: &Path) -> Result<Block> {
         let index_path = dir.join("index");
-        let index = files.map(&index_path).map_err(error::file)?;
-        let index = Index::open(index).map_err(|e| damaged(&index_path, e))?;
         let mut damage = Vec::new();
-        let meta = match read_meta(files, &dir.join("meta.json")) {
+        let chunks = open_chunks(files, &dir.join("chunks"), &mut damage)?;
+        let bytes = files.map(&index_path).map_err(error::file)?;
+        let (mut originals, mut lost_series) = (None, 0);
+        let index = match Index::open(bytes.clone()) {
+            Ok(index) => index,
+            Err(error) => {
+                let rebuilt = salvage::rebuild(&bytes, &chunks);
+                let rebuilt = rebuilt.ok_or_else(|| damaged(&index_path, error))?;
+                damage.push(describe(&index_path, &rebuilt));
+                (originals, lost_series) = (Some(rebuilt.originals), rebuilt.lost);
+                rebuilt.index
+            }
+        };
+        let mut meta = match read_meta(files, &dir.join("meta.json")) {
             Ok(meta) => meta,
             Err(error) => {
                 damage.push(format!("{error}; the index says enough to serve the block"));
                 meta_of_index(dir, &index).map_err(|e| damaged(&index_path, e))?
             }
         };
-        let chunks = open_chunks(files, &dir.join("chunks"), &mut damage)?;
+        let data_end = check::mend(&mut meta, dir, &index, &mut damage);
+        if originals.is_some() {
+            let served = index.all_postings().map_or(0, |all| all.len() as u64);
+            lost_series = lost_series.max(meta.stats.num_series.saturating_sub(served));
+        }
         let stones = read_stones(files, &dir.join("tombstones"), &mut damage)?;
+        let stones = match &originals {
+            Some(originals) => renamed(&stones, originals),
+            None => stones,
+        };
         Ok(Block {
             meta,
+            data_end,
             index,
             chunks,
             stones: RwLock::new(Arc::new(stones)),
             bytes: files.dir_size(dir).map_err(error::file)?,
             dir: dir.to_path_buf(),
-            merge_failed: AtomicBool::new(false),
+            // A merge would make for good what may still be mended.
+            merge_failed: AtomicBool::new(!damage.is_empty()),
+            damage,
+            lost_series,
+            originals,
+            salvaged: OnceLock::new(),
+            bad_chunks: Mutex::default(),
+        })
+    }
+
+    /// The block as it is read best: with an index built anew, if damage was found in its own.
+    pub(crate) fn best(self: &Arc<Block>) -> Arc<Block> {
+        match self.salvaged.get() {
+            Some(Some(salvaged)) => Arc::clone(salvaged),
+            _ => Arc::clone(self),
+        }
+    }
+
+    /// The block with an index built anew, after damage was found in its own. `None` if that was
+    /// done already or saves nothing.
+    pub(crate) fn salvage(&self) -> Option<Arc<Block>> {
+        if self.originals.is_some() {
+            return None;
+        }
+        let salvaged = self.salvaged.get_or_init(|| {
+            self.merge_failed.store(true, Ordering::Relaxed);
+            let path = self.dir.join("index");
+            let rebuilt = salvage::rebuild(self.index.bytes(), &self.chunks)?;
+            let line = describe(&path, &rebuilt);
+            tracing::error!("{line}");
+            let mut damage = self.damage.clone();
+            damage.push(line);
+            let stones = renamed(&self.stones(), &rebuilt.originals);
+            Some(Arc::new(Block {
+                dir: self.dir.clone(),
+                meta: self.meta.clone(),
+                data_end: self.data_end,
+                index: rebuilt.index,
+                chunks: self.chunks.clone(),
+                stones: RwLock::new(Arc::new(stones)),
+                bytes: self.bytes,
+                merge_failed: AtomicBool::new(true),
+                damage,
+                lost_series: rebuilt.lost,
+                originals: Some(rebuilt.originals),
+                salvaged: OnceLock::new(),
+                bad_chunks: Mutex::default(),
+            }))
+        });
+        salvaged.clone()
+    }
+
+    /// Asks the block; if its index turns out to be damaged, asks once more what can be saved of it.
+    pub(crate) fn ask<T>(
+        self: &Arc<Block>,
+        warnings: &mut Vec<String>,
+        question: impl Fn(&Arc<Block>) -> Result<T>,
+    ) -> Result<T> {
+        let best = self.best();
+        best.warn_of_loss(warnings);
+        match question(&best) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => match best.salvage() {
+                Some(salvaged) => {
+                    salvaged.warn_of_loss(warnings);
+                    question(&salvaged)
+                }
+                None => Err(error),
+            },
+            answer => answer,
+        }
+    }
+
+    fn warn_of_loss(&self, warnings: &mut Vec<String>) {
+        if self.lost_series > 0 {
+            let path = self.dir.join("index");
+            let lost = self.lost_series;
+            warnings.push(format!(
+                "{} is damaged: {lost} series are lost",
+                path.display()
+            ));
+        }
+    }
+
+    /// What is damaged, if anything is.
+    pub(crate) fn state(self: &Arc<Block>) -> Option<DamagedBlock> {
+        let best = self.best();
+        let bad = |block: &Block| block.bad_chunks.lock().clone();
+        let mut bad_chunks = bad(self);
+        bad_chunks.extend(bad(&best));
+        if best.damage.is_empty() && bad_chunks.is_empty() {
+            return None;
+        }
+        let mut damage = best.damage.clone();
+        if let Some(first) = bad_chunks.first() {
+            let place = ChunkRef::from_u64(*first);
+            let path = chunk_path(&self.dir.join("chunks"), place.segment + 1);
+            let (count, at) = (bad_chunks.len(), place.offset);
+            damage.push(format!(
+                "{}: {count} damaged chunks, the first at byte {at}",
+                path.display()
+            ));
+        }
+        Some(DamagedBlock {
+            ulid: self.meta.ulid.clone(),
+            dir: self.dir.clone(),
+            served: true,
+            series: best.index.all_postings().map_or(0, |all| all.len() as u64),
+            lost_series: best.lost_series,
+            damaged_chunks: bad_chunks.len() as u64,
             damage,
         })
     }
@@ -93,6 +258,13 @@ impl Block {
     /// First to last millisecond that the block may have samples of.
     pub(crate) fn range(&self) -> TimeRange {
         TimeRange::new(self.meta.min_time, self.meta.max_time.saturating_sub(1))
+    }
+
+    /// The first millisecond of which the log may have samples that the block has not.
+    pub(crate) fn end(&self, block_range: i64) -> Timestamp {
+        let ranges = self.data_end.saturating_sub(1).div_euclid(block_range);
+        let full = ranges.saturating_add(1).saturating_mul(block_range);
+        self.meta.max_time.min(full)
     }
 
     /// Labels and chunks of a series.
@@ -114,6 +286,15 @@ impl Block {
 
     /// Reads a chunk, without copying it.
     pub(crate) fn chunk(&self, meta: &ChunkMeta) -> Result<EncodedChunk> {
+        self.read_chunk(meta).inspect_err(|_| {
+            let mut bad = self.bad_chunks.lock();
+            if bad.len() < MOST_BAD_CHUNKS && bad.insert(meta.reference) {
+                self.merge_failed.store(true, Ordering::Relaxed);
+            }
+        })
+    }
+
+    fn read_chunk(&self, meta: &ChunkMeta) -> Result<EncodedChunk> {
         let place = ChunkRef::from_u64(meta.reference);
         let path = || chunk_path(&self.dir.join("chunks"), place.segment + 1);
         let file = self.chunks.get(place.segment as usize).ok_or_else(|| {
@@ -147,7 +328,10 @@ impl Block {
             add_range(stones.entry(reference).or_default(), range);
         }
         let path = self.dir.join("tombstones");
-        let file = encode_stones(&stones);
+        let file = match &self.originals {
+            Some(originals) => encode_stones(&original(&stones, originals)),
+            None => encode_stones(&stones),
+        };
         files.write_atomic(&path, &file).map_err(error::file)?;
         *current = Arc::new(stones);
         Ok(())
@@ -160,6 +344,28 @@ impl std::fmt::Debug for Block {
             .field("meta", &self.meta)
             .finish_non_exhaustive()
     }
+}
+
+fn describe(index: &Path, rebuilt: &salvage::Rebuilt) -> String {
+    let (path, lost) = (index.display(), rebuilt.lost);
+    let (series, causes) = (rebuilt.originals.len(), rebuilt.damage.join("; "));
+    let causes = match causes.is_empty() {
+        true => "an entry".to_owned(),
+        false => causes,
+    };
+    format!("{path} is damaged ({causes}): {series} series are served, {lost} are lost")
+}
+
+/// Deleted ranges by the names that series have in a new index.
+fn renamed(stones: &Stones, originals: &BTreeMap<u32, u32>) -> Stones {
+    let of = |(new, old): (&u32, &u32)| Some((*new, stones.get(old)?.clone()));
+    originals.iter().filter_map(of).collect()
+}
+
+/// The way back from [`renamed`].
+fn original(stones: &Stones, originals: &BTreeMap<u32, u32>) -> Stones {
+    let of = |(new, ranges): (&u32, &Vec<TimeRange>)| Some((*originals.get(new)?, ranges.clone()));
+    stones.iter().filter_map(of).collect()
 }
 
 /// The file of chunks with this number, counted from 1.

@@ -11,7 +11,7 @@ use headwater_storage::Result;
 use parking_lot::RwLock;
 
 use super::write::{CREATING, DELETING, remove_block};
-use super::{Block, ulid};
+use super::{Block, DamagedBlock, ulid};
 use crate::error;
 
 /// The open blocks, oldest first. Readers take the list as it is; changes
@@ -19,21 +19,35 @@ use crate::error;
 #[derive(Debug, Default)]
 pub(crate) struct BlockSet {
     list: RwLock<Arc<Vec<Arc<Block>>>>,
+    /// Blocks that are there and cannot be served.
+    unserved: Vec<DamagedBlock>,
 }
 
 /// What opening the blocks of a directory has brought.
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
     pub(crate) blocks: Vec<Arc<Block>>,
-    /// Blocks that cannot be served, and why.
+    /// Blocks that cannot be served.
+    pub(crate) unserved: Vec<DamagedBlock>,
+    /// What is damaged, for people.
     pub(crate) damage: Vec<String>,
 }
 
 impl BlockSet {
-    pub(crate) fn new(blocks: Vec<Arc<Block>>) -> BlockSet {
-        let set = BlockSet::default();
+    pub(crate) fn new(blocks: Vec<Arc<Block>>, unserved: Vec<DamagedBlock>) -> BlockSet {
+        let set = BlockSet {
+            unserved,
+            ..BlockSet::default()
+        };
         set.replace(blocks);
         set
+    }
+
+    /// The blocks of which something is damaged.
+    pub(crate) fn damaged(&self) -> Vec<DamagedBlock> {
+        let served = self.all();
+        let served = served.iter().filter_map(Block::state);
+        self.unserved.iter().cloned().chain(served).collect()
     }
 
     pub(crate) fn all(&self) -> Arc<Vec<Arc<Block>>> {
@@ -56,12 +70,12 @@ impl BlockSet {
 
     /// First millisecond behind the blocks that were made in order: what the
     /// head takes lies behind it.
-    pub(crate) fn in_order_end(&self) -> Option<Timestamp> {
+    pub(crate) fn in_order_end(&self, block_range: i64) -> Option<Timestamp> {
         let all = self.all();
         let in_order = all
             .iter()
             .filter(|block| !block.meta.has_hint(HINT_OUT_OF_ORDER));
-        in_order.map(|block| block.meta.max_time).max()
+        in_order.map(|block| block.end(block_range)).max()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -82,9 +96,19 @@ pub(crate) fn open_all(files: &dyn Files, dir: &Path) -> Result<Opened> {
                 opened.damage.extend_from_slice(&block.damage);
                 opened.blocks.push(Arc::new(block));
             }
-            Err(error) => opened
-                .damage
-                .push(format!("block {} is not served: {error}", entry.name)),
+            Err(error) => {
+                let line = format!("block {} is not served: {error}", entry.name);
+                opened.damage.push(line.clone());
+                opened.unserved.push(DamagedBlock {
+                    dir: dir.join(&entry.name),
+                    ulid: entry.name,
+                    served: false,
+                    series: 0,
+                    lost_series: 0,
+                    damaged_chunks: 0,
+                    damage: vec![line],
+                });
+            }
         }
     }
     drop_superseded(files, &mut opened)?;
@@ -94,9 +118,11 @@ pub(crate) fn open_all(files: &dyn Files, dir: &Path) -> Result<Opened> {
 /// Removes blocks that a compaction has replaced: a crash may have kept it
 /// from removing them itself.
 fn drop_superseded(files: &dyn Files, opened: &mut Opened) -> Result<()> {
+    // A block that is damaged does not replace what it was made of.
     let parents: HashSet<String> = opened
         .blocks
         .iter()
+        .filter(|block| block.damage.is_empty())
         .flat_map(|block| &block.meta.compaction.parents)
         .map(|parent| parent.ulid.clone())
         .collect();

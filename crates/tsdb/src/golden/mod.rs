@@ -14,7 +14,7 @@ use std::path::Path;
 
 use headwater_env::Env;
 
-use crate::{Builder, Db};
+use crate::{Builder, Db, FloatEncoding};
 
 /// What a step of a run comes to; the text is for people.
 type Outcome<T> = Result<T, String>;
@@ -80,11 +80,18 @@ fn names(folder: &Path) -> std::io::Result<Vec<String>> {
 }
 
 /// Settings as the recordings were made with. Nothing happens behind the back of a comparison.
+/// Chunk snapshots are read if there are any, which only needs to make a difference in time.
 fn builder(dir: &Path) -> Builder {
+    let names = names(dir).unwrap_or_default();
+    let snapshots = names.iter().any(|name| name.starts_with("chunk_snapshot."));
     const FOUR_HOURS: std::time::Duration = std::time::Duration::from_secs(4 * 3600);
     Db::builder(dir).env(Env::real()).configure(|options| {
         options.background = false;
         options.out_of_order_window = FOUR_HOURS;
+        options.snapshot_on_close = snapshots;
+        options.start_timestamps = true;
+        options.histogram_starts = true;
+        options.float_encoding = FloatEncoding::Xor2;
     })
 }
 

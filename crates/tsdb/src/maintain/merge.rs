@@ -65,7 +65,8 @@ impl Db {
         let _maintenance = inner.maintenance.lock();
         let mut cleaned = 0;
         for block in inner.blocks.all().iter() {
-            if block.stones().is_empty() {
+            // Of a damaged block nothing is thrown away; what was deleted stays hidden.
+            if block.stones().is_empty() || block.merge_failed.load(Ordering::Relaxed) {
                 continue;
             }
             let old = [Arc::clone(block)];

@@ -12,8 +12,8 @@ use headwater_storage::{ChunkCursor, Result, SelectHints, SeriesCursor, merge_co
 use crate::block::Block;
 use crate::head::cursor::View;
 use crate::head::rules::as_before;
+use parts::Part;
 pub(crate) use parts::{Loaded, TimeSpan};
-use parts::{MOST_WARNINGS, Part};
 
 /// A series with the places where its samples are, oldest first.
 #[derive(Debug)]
@@ -37,10 +37,14 @@ pub(crate) fn find(
     let mut merged = Merged::default();
     let mut warnings = Vec::new();
     for block in blocks {
-        // One damaged block must not hide what the others have.
         let range = view.range();
-        if let Err(error) = find_in_block(block, range, matchers, &mut merged, &mut warnings) {
-            warnings.push(error.to_string());
+        let found = block.ask(&mut warnings, |block| find_in_block(block, range, matchers));
+        match found {
+            Ok(found) => found
+                .into_iter()
+                .for_each(|(labels, part)| merged.add(labels, part)),
+            // One damaged block must not hide what the others have.
+            Err(error) => warnings.push(error.to_string()),
         }
     }
     for slot in slots {
@@ -83,21 +87,12 @@ fn find_in_block(
     block: &Arc<Block>,
     range: TimeRange,
     matchers: &[Matcher],
-    into: &mut Merged,
-    warnings: &mut Vec<String>,
-) -> Result<()> {
+) -> Result<Vec<(Labels, Part)>> {
     let stones = block.stones();
     let mut metas = Vec::new();
+    let mut out = Vec::new();
     for reference in block.matching(matchers)? {
-        let labels = match block.series(reference, &mut metas) {
-            Ok(labels) => labels,
-            Err(error) => {
-                if warnings.len() < MOST_WARNINGS {
-                    warnings.push(error.to_string());
-                }
-                continue;
-            }
-        };
+        let labels = block.series(reference, &mut metas)?;
         let chunks: Vec<_> = metas
             .iter()
             .filter(|chunk| chunk.range().overlaps(&range))
@@ -109,10 +104,10 @@ fn find_in_block(
                 chunks,
                 deleted: stones.get(&reference).cloned().unwrap_or_default(),
             };
-            into.add(labels, part);
+            out.push((labels, part));
         }
     }
-    Ok(())
+    Ok(out)
 }
 
 /// Walks over series of head and blocks.

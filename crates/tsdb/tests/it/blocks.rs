@@ -325,8 +325,39 @@ fn a_damaged_block_does_not_hide_the_others() {
     assert_eq!(db.damage().len(), 1, "{:?}", db.damage());
     assert!(db.damage()[0].contains(&blocks[0]));
     let left: usize = dump(&db).values().map(Vec::len).sum();
-    assert_eq!(left, whole - 12 * 120);
+    // What its index still has of the block is served.
+    assert!(
+        (whole - 12 * 120..whole).contains(&left),
+        "{left} of {whole}"
+    );
+    let states = db.damaged_blocks();
+    assert_eq!(states.len(), 1, "{states:?}");
+    assert!(states[0].lost_series > 0 && states[0].served, "{states:?}");
     db.maintain().unwrap();
+    assert_eq!(dump(&db).values().map(Vec::len).sum::<usize>(), left);
+}
+
+/// A block of which nothing is left stays where it is, and is told of.
+#[test]
+fn a_block_without_an_index_is_told_of() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 7 * 60);
+    db.maintain().unwrap();
+    let name = db.blocks()[0].ulid.clone();
+    drop(db);
+    let index = Path::new("data").join(&name).join("index");
+    env.files.remove_file(&index).unwrap();
+    let db = builder("data", env.clone()).open().unwrap();
+    let states = db.damaged_blocks();
+    assert_eq!(states.len(), 1, "{states:?}");
+    assert!(!states[0].served && states[0].ulid == name, "{states:?}");
+    assert!(!dump(&db).is_empty(), "the others are served");
+    db.maintain().unwrap();
+    assert!(
+        env.files.is_dir(index.parent().unwrap()),
+        "the block is gone"
+    );
 }
 
 /// Whatever the moment of the crash, maintenance loses nothing.
