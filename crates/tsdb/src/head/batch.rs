@@ -15,6 +15,7 @@ use super::contents::{Contents, Entry, Section};
 use super::exemplars::admit as admit_exemplar;
 use super::late::{LateSample, LateValue};
 use super::series::{Kind, Pending, Place, Series};
+use super::slots::Walk;
 use super::{Head, slots};
 use crate::log::Log;
 
@@ -91,12 +92,10 @@ impl<'h> Batch<'h> {
         Ok(())
     }
 
-    #[inline]
     fn append_float(
         &mut self,
         reference: SeriesRef,
-        time: Timestamp,
-        start: Timestamp,
+        times: (Timestamp, Timestamp),
         value: f64,
     ) -> Result<(), AppendError> {
         let head = self.head;
@@ -105,7 +104,18 @@ impl<'h> Batch<'h> {
             .slots
             .lock(reference)
             .ok_or(AppendError::UnknownSeries)?;
-        let pending = self.pending(&series, slot);
+        self.append_float_to(&mut series, slot, times, value)
+    }
+
+    #[inline]
+    fn append_float_to(
+        &mut self,
+        series: &mut Series,
+        slot: u32,
+        (time, start): (Timestamp, Timestamp),
+        value: f64,
+    ) -> Result<(), AppendError> {
+        let pending = self.pending(series, slot);
         // Nearly all samples are the first of their series in the batch and
         // newer than what is there: no more need be asked of them.
         let plain = pending.is_none() && time > series.newest && time >= self.oldest_accepted;
@@ -120,7 +130,7 @@ impl<'h> Batch<'h> {
                 Judgement::Late => {
                     let value = LateValue::Float(value);
                     let sample = LateSample { time, start, value };
-                    return self.append_late(&mut series, slot, sample);
+                    return self.append_late(series, slot, sample);
                 }
             }
         }
@@ -139,7 +149,7 @@ impl<'h> Batch<'h> {
             time,
             value,
         });
-        self.claim(&mut series, slot, place);
+        self.claim(series, slot, place);
         self.note_time(time);
         Ok(())
     }
@@ -221,7 +231,7 @@ impl Appender for Batch<'_> {
         let start = if self.head.choice.starts { start } else { 0 };
         let times = (time, start);
         match value {
-            SampleValue::Float(float) => self.append_float(series, time, start, float),
+            SampleValue::Float(float) => self.append_float(series, times, float),
             SampleValue::Histogram(histogram) => {
                 self.append_histogram(series, times, value, HistogramRef::Integer(histogram))
             }
@@ -240,13 +250,23 @@ impl Appender for Batch<'_> {
         if let Some(floats) = floats {
             floats.reserve(samples.len());
         }
+        let mut walk = Walk::new(&self.head.slots);
         for (at, sample) in samples.iter().enumerate() {
             let later = samples.get(at + SLOT_AHEAD);
             let later = later.and_then(|s| self.head.slots.get(slots::split(s.series).0));
             if let Some(later) = later {
                 later.prefetch_head();
             }
-            if let Err(error) = self.append_float(sample.series, sample.time, 0, sample.value) {
+            let (slot, generation) = slots::split(sample.series);
+            let done = match walk.series(slot) {
+                Some((series, _)) if series.is(generation) => {
+                    self.append_float_to(series, slot, (sample.time, 0), sample.value)
+                }
+                _ => Err(AppendError::UnknownSeries),
+            };
+            if let Err(error) = done {
+                // Who hears of it may want to look at the series.
+                walk.release();
                 refused(at, error);
             }
         }
@@ -259,6 +279,9 @@ impl Appender for Batch<'_> {
             .lock(reference)
             .ok_or(AppendError::UnknownSeries)?;
         check_exemplar(exemplar)?;
+        let (labels, log_ref, logged) = (series.labels.clone(), series.log_ref, series.logged);
+        // The ring may be locked by one who asks for series.
+        drop(series);
         let ring = head.exemplars.lock();
         if !ring.is_enabled() {
             return Ok(());
@@ -272,19 +295,19 @@ impl Appender for Batch<'_> {
             .find(|e| e.slot == slot);
         let newest = match pending {
             Some(entry) => Some(&entry.value.1),
-            None => ring.newest(&series.labels),
+            None => ring.newest(&labels),
         };
         if let Some(newest) = newest {
             admit_exemplar(newest, exemplar)?;
         }
-        if !series.logged {
+        if !logged {
             self.unlogged.push(slot);
         }
         self.contents.exemplars.push(Entry {
             slot,
-            log_ref: series.log_ref,
+            log_ref,
             time: exemplar.time.unwrap_or_default(),
-            value: (series.labels.clone(), exemplar.clone()),
+            value: (labels, exemplar.clone()),
         });
         Ok(())
     }

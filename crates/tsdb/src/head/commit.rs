@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::contents::Entry;
 use super::late::{LateSample, LateValue};
 use super::series::Series;
+use super::slots::Walk;
 
 impl Batch<'_> {
     pub(super) fn collect_new_series(&mut self) {
@@ -43,20 +44,20 @@ impl Batch<'_> {
                 each_series(head, self.number, &section.floats, |series, entry, at| {
                     let sample = (entry.time, entry.value, starts.at(at));
                     if series.push_float_with_start(sample, rules) {
-                        series.trace.note(commit, keep_from, entry.time);
+                        series.note_commit(commit, keep_from, entry.time);
                     }
                 });
             } else {
                 each_series(head, self.number, &section.floats, |series, entry, _| {
                     if series.push_float(entry.time, entry.value, rules) {
-                        series.trace.note(commit, keep_from, entry.time);
+                        series.note_commit(commit, keep_from, entry.time);
                     }
                 });
             }
             let starts = &section.integer_starts;
             each_series(head, self.number, &section.integers, |series, entry, at| {
                 if series.push_integer(entry.time, &entry.value, starts.at(at), rules) {
-                    series.trace.note(commit, keep_from, entry.time);
+                    series.note_commit(commit, keep_from, entry.time);
                 }
             });
             let starts = &section.float_histogram_starts;
@@ -64,7 +65,7 @@ impl Batch<'_> {
             each_series(head, self.number, entries, |series, entry, at| {
                 let start = starts.at(at);
                 if series.push_float_histogram(entry.time, &entry.value, start, rules) {
-                    series.trace.note(commit, keep_from, entry.time);
+                    series.note_commit(commit, keep_from, entry.time);
                 }
             });
         }
@@ -164,6 +165,7 @@ fn each_series<V>(
     mut act: impl FnMut(&mut Series, &Entry<V>, usize),
 ) {
     let slot_at = |at: usize| entries.get(at).and_then(|e| head.slots.get(e.slot));
+    let mut walk = Walk::new(&head.slots);
     for (at, entry) in entries.iter().enumerate() {
         if let Some(later) = slot_at(at + SLOT_AHEAD) {
             later.prefetch();
@@ -171,17 +173,16 @@ fn each_series<V>(
         if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
             soon.prefetch_chunk();
         }
-        let Some(cell) = head.slots.get(entry.slot) else {
+        let Some((series, slot)) = walk.series(entry.slot) else {
             continue;
         };
-        let mut series = cell.lock();
         if series.pending.batch == batch {
             series.pending.batch = 0;
         }
         // The slot may have got another series if this one was forgotten.
         if series.alive && series.log_ref == entry.log_ref {
-            act(&mut series, entry, at);
-            cell.note_chunk(&series);
+            act(series, entry, at);
+            slot.note_chunk(series);
         }
     }
 }

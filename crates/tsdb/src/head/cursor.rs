@@ -63,7 +63,7 @@ impl View {
         series.chunks_in(visible, &mut seen.chunks);
         seen.deleted.extend_from_slice(series.deleted());
         seen.visible = TimeSpan(visible);
-        seen.committed_until = series.trace.visible_until(self.snapshot.sees);
+        seen.committed_until = series.visible_until(self.snapshot.sees);
     }
 }
 

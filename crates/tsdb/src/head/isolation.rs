@@ -115,41 +115,52 @@ impl Drop for Snapshot {
     }
 }
 
-/// The latest commits of one series: number and time of the first sample.
-#[derive(Debug, Default)]
+/// The latest commit of one series: number and time of the first sample.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Trace {
-    last: Option<(CommitId, Timestamp)>,
-    /// Earlier ones that some reader must not see, oldest first; nearly
-    /// always empty.
-    #[expect(clippy::box_collection, reason = "a series pays 8 bytes, not 24")]
-    earlier: Option<Box<Vec<(CommitId, Timestamp)>>>,
+    last: CommitId,
+    time: Timestamp,
+}
+
+/// Earlier ones that some reader must not see, oldest first.
+pub(crate) type PastCommits = Vec<(CommitId, Timestamp)>;
+
+/// What became of a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It is the commit that was there.
+    Same,
+    /// The one that was there, some reader must not see.
+    Keep(CommitId, Timestamp),
+    /// Nobody needs those that were there.
+    Forget,
 }
 
 impl Trace {
     /// Notes that commit `id` has appended a sample at `time`.
     #[inline]
-    pub(crate) fn note(&mut self, id: CommitId, keep_from: CommitId, time: Timestamp) {
-        match self.last {
-            Some((last, _)) if last == id => return,
-            Some(last) if last.0 >= keep_from => self.keep(last, keep_from),
-            _ => self.earlier = None,
+    pub(crate) fn note(&mut self, id: CommitId, keep_from: CommitId, time: Timestamp) -> Noted {
+        let before = *self;
+        if before.last == id {
+            return Noted::Same;
         }
-        self.last = Some((id, time));
-    }
-
-    #[cold]
-    fn keep(&mut self, last: (CommitId, Timestamp), keep_from: CommitId) {
-        let earlier = self.earlier.get_or_insert_default();
-        earlier.retain(|(id, _)| *id >= keep_from);
-        earlier.push(last);
+        *self = Trace { last: id, time };
+        match before.last >= keep_from && before.last != 0 {
+            true => Noted::Keep(before.last, before.time),
+            false => Noted::Forget,
+        }
     }
 
     /// The last time that a reader may see: before the first commit that was
     /// not complete when it began.
-    pub(crate) fn visible_until(&self, sees: CommitId) -> Timestamp {
-        let earlier = self.earlier.iter().flat_map(|e| e.iter());
-        earlier
-            .chain(&self.last)
+    pub(crate) fn visible_until(
+        &self,
+        past: &[(CommitId, Timestamp)],
+        sees: CommitId,
+    ) -> Timestamp {
+        past.iter()
+            .copied()
+            .chain([(self.last, self.time)])
             .find(|(id, _)| *id > sees)
             .map_or(Timestamp::MAX, |(_, time)| time.saturating_sub(1))
     }
@@ -170,35 +181,5 @@ mod tests {
         assert!(!isolation.has_readers_before(epoch));
         assert!(isolation.has_readers_before(isolation.new_epoch()));
         drop(late);
-    }
-
-    #[test]
-    fn a_reader_sees_what_was_complete_when_it_began() {
-        let isolation = Arc::new(Isolation::default());
-        let mut trace = Trace::default();
-        let commit = |trace: &mut Trace, time| {
-            let (id, keep) = isolation.begin();
-            trace.note(id, keep, time);
-            trace.note(id, keep, time + 1);
-            id
-        };
-        let first = commit(&mut trace, 10);
-        let during = isolation.snapshot();
-        assert_eq!(trace.visible_until(during.sees), 9);
-        isolation.complete(first);
-        let after = isolation.snapshot();
-        assert_eq!(trace.visible_until(after.sees), Timestamp::MAX);
-
-        for time in [20, 30, 40] {
-            let id = commit(&mut trace, time);
-            isolation.complete(id);
-        }
-        assert_eq!(trace.visible_until(during.sees), 9);
-        assert_eq!(trace.visible_until(after.sees), 19);
-        drop((during, after));
-        let id = commit(&mut trace, 50);
-        isolation.complete(id);
-        assert!(trace.earlier.is_none(), "nobody needs the past any more");
-        assert_eq!(isolation.oldest_reader(), id);
     }
 }

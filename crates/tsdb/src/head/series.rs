@@ -7,32 +7,35 @@ use headwater_model::{
 use headwater_storage::AppendError;
 use std::sync::Arc;
 
-use super::isolation::{CommitId, Trace};
+use super::isolation::{CommitId, Noted, PastCommits, Trace};
 use super::late::{Late, LateValue};
 use super::open_chunk::{Growing, OpenChunk, Started};
 use super::rules::Rules;
 
-/// What a slot holds. What an append touches comes first: two cache lines.
+/// What a slot holds, in three cache lines: a check of a sample looks at the
+/// first, an append changes the first two, the third is for readers.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Series {
-    /// Whether a series lives here now.
-    pub(crate) alive: bool,
-    /// Whether the log has the labels.
-    pub(crate) logged: bool,
-    /// How many of the finished chunks, counted from the oldest, are in head
-    /// chunk files.
-    pub(crate) in_files: u32,
-    /// Counts the series that have lived here.
-    pub(crate) generation: u32,
-    /// The sample of an open batch that is newest.
-    pub(crate) pending: Pending,
     /// Time of the newest sample, or the minimum.
     pub(crate) newest: Timestamp,
     /// The number that the log knows this series by.
     pub(crate) log_ref: u64,
+    trace: Trace,
+    /// The sample of an open batch that is newest.
+    pub(crate) pending: Pending,
+    /// Counts the series that have lived here.
+    pub(crate) generation: u32,
+    /// How many of the finished chunks, counted from the oldest, are in head
+    /// chunk files.
+    pub(crate) in_files: u32,
+    /// Whether a series lives here now.
+    pub(crate) alive: bool,
+    /// Whether the log has the labels.
+    pub(crate) logged: bool,
+    /// Whether there are past commits that some reader must not see.
+    has_past: bool,
     pub(crate) open: OpenChunk,
-    pub(crate) trace: Trace,
     pub(crate) labels: Labels,
     /// Finished chunks, oldest first.
     pub(crate) closed: Vec<EncodedChunk>,
@@ -48,6 +51,7 @@ pub(crate) struct Rare {
     pub(crate) deleted: Vec<TimeRange>,
     /// Samples that came late.
     pub(crate) late: Late,
+    past: PastCommits,
 }
 
 /// The newest sample of this series in the batch that claimed it.
@@ -90,15 +94,16 @@ impl Series {
     /// A slot in which no series lives yet.
     pub(crate) fn vacant() -> Series {
         Series {
-            alive: false,
-            logged: false,
-            in_files: 0,
-            generation: 0,
-            pending: Pending::default(),
             newest: Timestamp::MIN,
             log_ref: 0,
-            open: OpenChunk::default(),
             trace: Trace::default(),
+            pending: Pending::default(),
+            generation: 0,
+            in_files: 0,
+            alive: false,
+            logged: false,
+            has_past: false,
+            open: OpenChunk::default(),
             labels: Labels::empty(),
             closed: Vec::new(),
             rare: None,
@@ -123,6 +128,54 @@ impl Series {
             generation: self.generation.wrapping_add(1),
             ..Series::vacant()
         };
+    }
+
+    /// Whether a series lives here, of this generation.
+    #[inline]
+    pub(crate) fn is(&self, generation: u32) -> bool {
+        self.alive && self.generation == generation
+    }
+
+    /// Notes that commit `id` has appended a sample at `time`.
+    #[inline]
+    pub(crate) fn note_commit(&mut self, id: CommitId, keep_from: CommitId, time: Timestamp) {
+        match self.trace.note(id, keep_from, time) {
+            Noted::Same => {}
+            Noted::Keep(id, time) => self.keep_commit((id, time), keep_from),
+            Noted::Forget if self.has_past => self.forget_commits(),
+            Noted::Forget => {}
+        }
+    }
+
+    #[cold]
+    fn keep_commit(&mut self, commit: (CommitId, Timestamp), keep_from: CommitId) {
+        let past = &mut self.rare.get_or_insert_default().past;
+        past.retain(|(id, _)| *id >= keep_from);
+        past.push(commit);
+        self.has_past = true;
+    }
+
+    #[cold]
+    fn forget_commits(&mut self) {
+        self.has_past = false;
+        if let Some(rare) = &mut self.rare {
+            rare.past = PastCommits::new();
+        }
+    }
+
+    /// The last time that a reader may see.
+    pub(crate) fn visible_until(&self, sees: CommitId) -> Timestamp {
+        let past = self.rare.as_ref().map_or(&[][..], |rare| &rare.past);
+        self.trace.visible_until(past, sees)
+    }
+
+    /// Adds a finished chunk. There are few, and half a million series: they
+    /// get the room that they need.
+    fn close(&mut self, chunk: EncodedChunk) {
+        if self.closed.len() == self.closed.capacity() {
+            self.closed.reserve_exact(1 + self.closed.len() / 4);
+        }
+        self.closed.push(chunk);
     }
 
     /// Whether a float may follow what is here.
@@ -185,7 +238,7 @@ impl Series {
         }
         self.newest = time;
         if let Some(chunk) = self.open.push_float(time, value, rules) {
-            self.closed.push(chunk);
+            self.close(chunk);
         }
         true
     }
@@ -197,7 +250,7 @@ impl Series {
         }
         self.newest = sample.0;
         let finished = self.open.push_float_with_start(sample, rules);
-        self.closed.extend(finished);
+        finished.into_iter().for_each(|chunk| self.close(chunk));
         true
     }
 
@@ -214,7 +267,7 @@ impl Series {
         }
         self.newest = time;
         let finished = self.open.push_integer(time, value, start, rules);
-        self.closed.extend(finished);
+        finished.into_iter().for_each(|chunk| self.close(chunk));
         true
     }
 
@@ -231,7 +284,7 @@ impl Series {
         }
         self.newest = time;
         let finished = self.open.push_float_histogram(time, value, start, rules);
-        self.closed.extend(finished);
+        finished.into_iter().for_each(|chunk| self.close(chunk));
         true
     }
 
@@ -241,9 +294,10 @@ impl Series {
         if chunk.min_time <= self.newest {
             return;
         }
-        self.closed.extend(self.open.finish());
+        let finished = self.open.finish();
+        finished.into_iter().for_each(|chunk| self.close(chunk));
         self.newest = chunk.max_time;
-        self.closed.push(chunk);
+        self.close(chunk);
         self.in_files = self.closed.len() as u32;
     }
 
@@ -258,7 +312,7 @@ impl Series {
 
     /// What a reader may see of `range`.
     pub(crate) fn visible(&self, range: TimeRange, sees: CommitId) -> TimeRange {
-        TimeRange::new(range.start, range.end.min(self.trace.visible_until(sees)))
+        TimeRange::new(range.start, range.end.min(self.visible_until(sees)))
     }
 
     /// Takes the chunks that reach into `range` along: finished ones are
@@ -391,11 +445,44 @@ fn same_observations(a: &FloatHistogram, b: &FloatHistogram) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::isolation::Isolation;
     use super::*;
 
     #[test]
     fn series_stay_small() {
-        assert!(size_of::<Series>() <= 256, "{}", size_of::<Series>());
+        assert_eq!(size_of::<Series>(), 192);
+        assert_eq!(std::mem::offset_of!(Series, labels), 128, "two hot lines");
+    }
+
+    #[test]
+    fn a_reader_sees_what_was_complete_when_it_began() {
+        let isolation = Arc::new(Isolation::default());
+        let mut series = Series::vacant();
+        let commit = |series: &mut Series, time| {
+            let (id, keep) = isolation.begin();
+            series.note_commit(id, keep, time);
+            series.note_commit(id, keep, time + 1);
+            id
+        };
+        let first = commit(&mut series, 10);
+        let during = isolation.snapshot();
+        assert_eq!(series.visible_until(during.sees), 9);
+        isolation.complete(first);
+        let after = isolation.snapshot();
+        assert_eq!(series.visible_until(after.sees), Timestamp::MAX);
+
+        for time in [20, 30, 40] {
+            let id = commit(&mut series, time);
+            isolation.complete(id);
+        }
+        assert_eq!(series.visible_until(during.sees), 9);
+        assert_eq!(series.visible_until(after.sees), 19);
+        drop((during, after));
+        let id = commit(&mut series, 50);
+        isolation.complete(id);
+        let past = |series: &Series| series.rare.as_ref().map_or(0, |rare| rare.past.len());
+        assert_eq!(past(&series), 0, "nobody needs the past any more");
+        assert_eq!(isolation.oldest_reader(), id);
     }
 
     #[test]

@@ -3,83 +3,151 @@
 //! A slot is found by its number with three loads and no lock, so that a batch
 //! can go from reference to series in the time of a cache miss. Slots are made
 //! a page at a time and kept for ever; those of forgotten series are used again.
+//!
+//! Sixteen neighbours share a lock. A batch mostly goes through slots in order
+//! and takes it once for all sixteen: an atomic operation waits for all memory
+//! that was written before it, which for a lock a sample was most of the time
+//! that an append took. Nobody holds two of these locks at a time.
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
 use headwater_storage::SeriesRef;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::prefetch::prefetch;
 use super::series::Series;
 
-const PAGE: u32 = 1024;
+/// Slots that share a lock.
+const NEIGHBOURS: u32 = 16;
+/// Groups of neighbours that are made together.
+const PAGE: u32 = 64;
 const SHELF: u32 = 256;
 const SHELVES: u32 = 256;
 
 /// The most series that a head can hold at one time.
-pub(crate) const MAX_SERIES: u32 = PAGE * SHELF * SHELVES;
+pub(crate) const MAX_SERIES: u32 = NEIGHBOURS * PAGE * SHELF * SHELVES;
 
-/// A series behind its lock, and where its growing chunk lies: a batch asks
-/// for the memory of the series that come next while it works on this one.
+type Neighbours = [Series; NEIGHBOURS as usize];
+
+/// Neighbours behind their lock, and where their growing chunks lie: a batch
+/// asks for the memory of the series that come next while it works on this one.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(crate) struct Slot {
-    /// First byte of the growing chunk and how many there are. Only hints:
-    /// they are fetched, never read.
-    chunk_start: AtomicUsize,
-    chunk_len: AtomicU32,
-    series: Mutex<Series>,
+struct Group {
+    hints: Hints,
+    series: Mutex<Neighbours>,
 }
 
-impl Slot {
-    fn vacant() -> Slot {
-        Slot {
-            chunk_start: AtomicUsize::new(0),
-            chunk_len: AtomicU32::new(0),
-            series: Mutex::new(Series::vacant()),
+/// First bytes of growing chunks and how many bytes there are. They are
+/// fetched, never read.
+#[derive(Debug)]
+struct Hints {
+    starts: [AtomicUsize; NEIGHBOURS as usize],
+    lens: [AtomicU16; NEIGHBOURS as usize],
+}
+
+impl Group {
+    fn vacant() -> Group {
+        Group {
+            hints: Hints {
+                starts: [const { AtomicUsize::new(0) }; NEIGHBOURS as usize],
+                lens: [const { AtomicU16::new(0) }; NEIGHBOURS as usize],
+            },
+            series: Mutex::new(std::array::from_fn(|_| Series::vacant())),
         }
+    }
+}
+
+/// A slot: the place of a series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot<'s> {
+    group: &'s Group,
+    at: usize,
+}
+
+/// A series whose lock is held.
+pub(crate) type SeriesGuard<'s> = MappedMutexGuard<'s, Series>;
+
+impl<'s> Slot<'s> {
+    #[inline]
+    pub(crate) fn lock(&self) -> SeriesGuard<'s> {
+        let at = self.at;
+        MutexGuard::map(self.group.series.lock(), |series| &mut series[at])
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Series> {
-        self.series.lock()
+    fn address(&self) -> usize {
+        // The array may be pointed at without being looked at.
+        self.group.series.data_ptr().addr() + self.at * size_of::<Series>()
     }
 
     /// Asks for what a check of a sample looks at.
     #[inline]
     pub(crate) fn prefetch_head(&self) {
-        prefetch(std::ptr::from_ref(self).addr());
+        prefetch(self.address());
     }
 
-    /// Asks for what an append changes.
+    /// Asks for what an append changes, and for the hints.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        let start = std::ptr::from_ref(self).addr();
-        (0..3).for_each(|line| prefetch(start + 64 * line));
+        let start = self.address();
+        (0..2).for_each(|line| prefetch(start + 64 * line));
+        prefetch(std::ptr::from_ref(&self.group.hints.starts[self.at]).addr());
     }
 
     /// Asks for the growing chunk: its count stands at the start, the next
     /// sample goes to the end.
     #[inline]
     pub(crate) fn prefetch_chunk(&self) {
-        let start = self.chunk_start.load(Ordering::Relaxed);
+        let start = self.group.hints.starts[self.at].load(Ordering::Relaxed);
+        let len = self.group.hints.lens[self.at].load(Ordering::Relaxed);
         prefetch(start);
-        prefetch(start + self.chunk_len.load(Ordering::Relaxed) as usize);
+        prefetch(start + usize::from(len));
     }
 
     /// Remembers where the growing chunk lies.
     #[inline]
     pub(crate) fn note_chunk(&self, series: &Series) {
         let bytes = series.open.growing.bytes();
-        self.chunk_start
-            .store(bytes.as_ptr().addr(), Ordering::Relaxed);
-        self.chunk_len.store(bytes.len() as u32, Ordering::Relaxed);
+        let (start, len) = (bytes.as_ptr().addr(), bytes.len() as u16);
+        self.group.hints.starts[self.at].store(start, Ordering::Relaxed);
+        self.group.hints.lens[self.at].store(len, Ordering::Relaxed);
     }
 }
 
-type Page = Box<[Slot]>;
+/// Goes from series to series and keeps the lock while they are neighbours.
+pub(crate) struct Walk<'s> {
+    slots: &'s Slots,
+    held: Option<(u32, &'s Group, MutexGuard<'s, Neighbours>)>,
+}
+
+impl<'s> Walk<'s> {
+    pub(crate) fn new(slots: &'s Slots) -> Walk<'s> {
+        Walk { slots, held: None }
+    }
+
+    /// What is in a slot, if there is such a slot, and the slot.
+    #[inline]
+    pub(crate) fn series(&mut self, slot: u32) -> Option<(&mut Series, Slot<'s>)> {
+        let (number, at) = (slot / NEIGHBOURS, (slot % NEIGHBOURS) as usize);
+        if self.held.as_ref().is_none_or(|held| held.0 != number) {
+            self.held = None;
+            let group = self.slots.group(number)?;
+            self.held = Some((number, group, group.series.lock()));
+        }
+        let (_, group, series) = self.held.as_mut()?;
+        Some((&mut series[at], Slot { group, at }))
+    }
+
+    /// Lets others have the series, until the next one is asked for.
+    pub(crate) fn release(&mut self) {
+        self.held = None;
+    }
+}
+
+type Page = Box<[Group]>;
 type Shelf = Box<[OnceLock<Page>]>;
 
 /// All slots of a head.
@@ -105,21 +173,29 @@ impl Slots {
         }
     }
 
-    /// The slot of this number, if it exists.
     #[inline]
-    pub(crate) fn get(&self, slot: u32) -> Option<&Slot> {
-        let (page, at) = (slot / PAGE, slot % PAGE);
+    fn group(&self, number: u32) -> Option<&Group> {
+        let (page, at) = (number / PAGE, number % PAGE);
         let shelf = self.shelves.get((page / SHELF) as usize)?.get()?;
         let page = shelf[(page % SHELF) as usize].get()?;
         page.get(at as usize)
     }
 
+    /// The slot of this number, if it exists.
+    #[inline]
+    pub(crate) fn get(&self, slot: u32) -> Option<Slot<'_>> {
+        Some(Slot {
+            group: self.group(slot / NEIGHBOURS)?,
+            at: (slot % NEIGHBOURS) as usize,
+        })
+    }
+
     /// Locks the series that a reference stands for.
     #[inline]
-    pub(crate) fn lock(&self, reference: SeriesRef) -> Option<MutexGuard<'_, Series>> {
+    pub(crate) fn lock(&self, reference: SeriesRef) -> Option<SeriesGuard<'_>> {
         let (slot, generation) = split(reference);
         let series = self.get(slot)?.lock();
-        (series.generation == generation && series.alive).then_some(series)
+        series.is(generation).then_some(series)
     }
 
     /// A slot for a new series: one that no reader of `oldest_reader` or
@@ -136,7 +212,7 @@ impl Slots {
         if slot >= MAX_SERIES {
             return None;
         }
-        self.ensure_page(slot / PAGE);
+        self.ensure_page(slot / NEIGHBOURS / PAGE);
         self.len.store(slot + 1, Ordering::Release);
         Some(slot)
     }
@@ -148,7 +224,7 @@ impl Slots {
 
     fn ensure_page(&self, page: u32) {
         let shelf = self.shelves[(page / SHELF) as usize].get_or_init(|| locks(SHELF));
-        shelf[(page % SHELF) as usize].get_or_init(|| (0..PAGE).map(|_| Slot::vacant()).collect());
+        shelf[(page % SHELF) as usize].get_or_init(|| (0..PAGE).map(|_| Group::vacant()).collect());
     }
 
     /// Slots below this number exist.
@@ -176,19 +252,34 @@ mod tests {
     fn slots_are_numbered_from_zero_and_used_again() {
         let slots = Slots::new();
         assert!(slots.get(0).is_none());
-        for wanted in 0..PAGE * 2 + 5 {
+        let some = PAGE * NEIGHBOURS * 2 + 5;
+        for wanted in 0..some {
             assert_eq!(slots.allocate(0), Some(wanted));
         }
-        assert!(slots.get(PAGE * 2).is_some());
+        assert!(slots.get(some - 1).is_some());
         assert!(slots.get(u32::MAX).is_none());
         slots.release(7, 3);
-        assert_eq!(slots.allocate(2), Some(PAGE * 2 + 5), "a reader knows it");
+        assert_eq!(slots.allocate(2), Some(some), "a reader knows it");
         assert_eq!(slots.allocate(3), Some(7));
     }
 
     #[test]
-    fn a_slot_takes_four_cache_lines() {
-        assert_eq!(size_of::<Slot>(), 256);
+    fn neighbours_share_a_lock_and_little_else() {
+        let each = size_of::<Group>() / NEIGHBOURS as usize;
+        assert!(each <= size_of::<Series>() + 16, "{each}");
+        let slots = Slots::new();
+        (0..20).for_each(|_| assert!(slots.allocate(0).is_some()));
+        let mut walk = Walk::new(&slots);
+        for slot in 0..20 {
+            walk.series(slot).unwrap().0.log_ref = slot.into();
+        }
+        assert!(walk.series(1 << 20).is_none());
+        // A series of the last group can be had: nothing is held.
+        assert_eq!(slots.get(19).unwrap().lock().log_ref, 19);
+        assert!(walk.series(3).is_some());
+        assert!(slots.get(3).unwrap().group.series.try_lock().is_none());
+        walk.release();
+        assert_eq!(slots.get(3).unwrap().lock().log_ref, 3);
     }
 
     #[test]
