@@ -1,14 +1,13 @@
 //! How much a tenant has: streams, entries and bytes, from footers and heads alone.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_model::{Labels, Matcher};
+use headwater_storage::Result;
 use headwater_storage::logs::NanoRange;
-use headwater_storage::{Error, ErrorKind, Result};
 
 use crate::head::HeadBlock;
-use crate::part::{BlockInfo, Column, Part, Rows, Run};
+use crate::part::{Run, Weigher};
 use crate::select::wanted;
 use crate::store::ChunkStore;
 
@@ -24,15 +23,38 @@ pub struct Extent {
     pub entries: f64,
     /// Bytes of lines and structured metadata.
     pub bytes: f64,
+    /// What Loki's index would say of it: see [`Extent::indexed_bytes`].
+    weight: Weight,
+}
+
+/// Bytes as Loki's chunks count them: lines, eight bytes for each pair of structured metadata (two
+/// references), and every distinct text of the metadata once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Weight {
+    /// Of everything that lies together with what was asked for.
+    whole: f64,
+    /// The part of it that lies in the range.
+    inside: f64,
+}
+
+impl Extent {
+    /// Bytes as Loki's index knows them: a chunk's size in whole KiB, of which a range has the share of
+    /// time that it has of the chunk.
+    pub fn indexed_bytes(&self) -> f64 {
+        if self.weight.whole <= 0.0 {
+            return 0.0;
+        }
+        let kib = (self.weight.whole / 1024.0).round();
+        kib * 1024.0 * self.weight.inside / self.weight.whole
+    }
 }
 
 impl ChunkStore {
     /// What the streams of a tenant that fulfil all matchers have in a range, sorted by labels.
-    /// Streams without an entry there are left out. Metadata of the blocks is decoded, and lines of
-    /// blocks that several streams share.
+    /// Streams without an entry there are left out. Of parts nothing but footers is looked at.
     ///
     /// # Errors
-    /// A block is damaged.
+    /// None for now: footers are at hand.
     pub fn extents(
         &self,
         tenant: &str,
@@ -41,20 +63,22 @@ impl ChunkStore {
     ) -> Result<Vec<Extent>> {
         let mut found = BTreeMap::<Labels, Extent>::new();
         self.walk(tenant, matchers, range, &mut |labels, place| {
-            let Some((entries, bytes)) = place.size(range)? else {
-                return Ok(());
+            let Some(size) = place.size(range) else {
+                return;
             };
             let extent = found.entry(labels.clone()).or_insert_with(|| Extent {
                 labels: labels.clone(),
                 blocks: 0,
                 entries: 0.0,
                 bytes: 0.0,
+                weight: Weight::default(),
             });
             extent.blocks += 1;
-            extent.entries += entries;
-            extent.bytes += bytes;
-            Ok(())
-        })?;
+            extent.entries += size.entries;
+            extent.bytes += size.bytes;
+            extent.weight.whole += size.weight.whole;
+            extent.weight.inside += size.weight.inside;
+        });
         Ok(found.into_values().collect())
     }
 
@@ -67,13 +91,11 @@ impl ChunkStore {
         range: NanoRange,
     ) -> BTreeSet<Labels> {
         let mut found = BTreeSet::new();
-        let walked = self.walk(tenant, matchers, range, &mut |labels, place| {
+        self.walk(tenant, matchers, range, &mut |labels, place| {
             if !found.contains(labels) && place.is_in(range) {
                 found.insert(labels.clone());
             }
-            Ok(())
         });
-        debug_assert!(walked.is_ok(), "nothing is read");
         found
     }
 
@@ -83,129 +105,74 @@ impl ChunkStore {
         tenant: &str,
         matchers: &[Matcher],
         range: NanoRange,
-        visit: &mut dyn FnMut(&Labels, Place<'_>) -> Result<()>,
-    ) -> Result<()> {
+        visit: &mut dyn FnMut(&Labels, Place<'_>),
+    ) {
         let Some(tenant) = self.find(tenant) else {
-            return Ok(());
+            return;
         };
         let (parts, heads) = {
             let state = tenant.state.read();
-            let heads = state.closed.iter().map(|head| &**head).chain([&state.head]);
+            let heads = state.heads();
             let heads: Vec<_> = heads
                 .flat_map(|head| head.snapshot(|labels| wanted(labels, matchers)))
                 .collect();
             (state.parts.clone(), heads)
         };
         for part in &parts {
-            let chosen: Vec<bool> = part
-                .streams()
-                .iter()
-                .map(|labels| wanted(labels, matchers))
-                .collect();
-            for block in part.blocks() {
-                walk_block(part, block, &chosen, range, visit)?;
+            let streams = part.streams().iter();
+            let chosen: Vec<bool> = streams.map(|labels| wanted(labels, matchers)).collect();
+            for run in part.blocks().iter().flat_map(|block| &block.runs) {
+                if chosen[run.stream as usize] && run.overlaps(range) {
+                    visit(&part.streams()[run.stream as usize], Place::Part(run));
+                }
             }
         }
         for (labels, blocks) in &heads {
             for block in blocks {
-                visit(labels, Place::Head(block))?;
+                visit(labels, Place::Head(block));
             }
         }
-        Ok(())
     }
 }
 
-fn walk_block(
-    part: &Part,
-    block: &BlockInfo,
-    chosen: &[bool],
-    range: NanoRange,
-    visit: &mut dyn FnMut(&Labels, Place<'_>) -> Result<()>,
-) -> Result<()> {
-    let (mut first_row, rows) = (0, OnceCell::new());
-    for run in &block.runs {
-        if chosen[run.stream as usize] && run.overlaps(range) {
-            let place = Place::Part {
-                part,
-                block,
-                run,
-                first_row,
-                rows: &rows,
-            };
-            visit(&part.streams()[run.stream as usize], place)?;
-        }
-        first_row += run.rows as usize;
-    }
-    Ok(())
+/// How much of a range lies in one place.
+struct Size {
+    entries: f64,
+    bytes: f64,
+    weight: Weight,
 }
 
 /// Where entries of a stream lie.
 enum Place<'a> {
     Head(&'a HeadBlock),
-    Part {
-        part: &'a Part,
-        block: &'a BlockInfo,
-        run: &'a Run,
-        first_row: usize,
-        /// What was decoded of the block, once somebody has asked for them.
-        rows: &'a OnceCell<Rows>,
-    },
+    Part(&'a Run),
 }
 
 impl Place<'_> {
     fn is_in(&self, range: NanoRange) -> bool {
         match self {
             Self::Head(block) => block.times.iter().any(|time| range.contains(*time)),
-            Self::Part { run, .. } => run.overlaps(range),
+            Self::Part(run) => run.overlaps(range),
         }
     }
 
-    /// Entries and bytes in the range; `None` if there are none.
-    fn size(&self, range: NanoRange) -> Result<Option<(f64, f64)>> {
+    /// What lies in the range; `None` if there is nothing.
+    fn size(&self, range: NanoRange) -> Option<Size> {
         match self {
-            Self::Head(block) => Ok(count(block, range)),
-            Self::Part {
-                part,
-                block,
-                run,
-                first_row,
-                rows,
-            } => {
-                let rows = decoded(part, block, rows)?;
-                let all = *first_row..first_row + run.rows as usize;
-                let lines = match block.runs.len() {
-                    1 => block.line_bytes as usize,
-                    _ => all.clone().map(|row| rows.line(row).len()).sum(),
-                };
-                let metadata: usize = all.filter_map(|row| rows.metadata(row)).map(text).sum();
-                let (bytes, share) = ((lines + metadata) as f64, share(run, range));
-                Ok(Some((f64::from(run.rows) * share, bytes * share)))
+            Self::Head(block) => count(block, range),
+            Self::Part(run) => {
+                let (share, whole) = (share(run, range), run.weight as f64);
+                Some(Size {
+                    entries: f64::from(run.rows) * share,
+                    bytes: run.bytes as f64 * share,
+                    weight: Weight {
+                        whole,
+                        inside: whole * share,
+                    },
+                })
             }
         }
     }
-}
-
-fn decoded<'a>(part: &Part, block: &BlockInfo, rows: &'a OnceCell<Rows>) -> Result<&'a Rows> {
-    if let Some(rows) = rows.get() {
-        return Ok(rows);
-    }
-    // Lines of a block of one stream are counted in its footer.
-    let columns: &[Column] = match block.runs.len() {
-        1 => &[Column::Metadata],
-        _ => &[Column::Lines, Column::Metadata],
-    };
-    let mut found = Rows::default();
-    part.read(block, columns, &mut found)
-        .map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()).because(error))?;
-    Ok(rows.get_or_init(|| found))
-}
-
-/// Bytes of names and values.
-fn text(labels: &Labels) -> usize {
-    labels
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum()
 }
 
 /// Which share of a run lies in the range, were its entries spread evenly.
@@ -219,14 +186,23 @@ fn share(run: &Run, range: NanoRange) -> f64 {
     (inside / whole).min(1.0)
 }
 
-fn count(block: &HeadBlock, range: NanoRange) -> Option<(f64, f64)> {
-    let rows = (0..block.times.len()).filter(|row| range.contains(block.times[*row]));
-    let (mut entries, mut bytes) = (0usize, 0usize);
-    for row in rows {
-        entries += 1;
-        bytes += block.line(row).len() + block.metadata.get(&(row as u32)).map_or(0, text);
+fn count(block: &HeadBlock, range: NanoRange) -> Option<Size> {
+    let (mut inside, mut whole) = (Weigher::default(), Weigher::default());
+    for (row, time) in block.times.iter().enumerate() {
+        let (line, metadata) = (block.line(row).len(), block.metadata(row));
+        whole.add(line, metadata);
+        if range.contains(*time) {
+            inside.add(line, metadata);
+        }
     }
-    (entries > 0).then_some((entries as f64, bytes as f64))
+    (inside.entries > 0).then_some(Size {
+        entries: inside.entries as f64,
+        bytes: inside.bytes as f64,
+        weight: Weight {
+            whole: whole.weight as f64,
+            inside: inside.weight as f64,
+        },
+    })
 }
 
 #[cfg(test)]
@@ -264,7 +240,13 @@ mod tests {
         let half = || store.extents("t", &matcher, NanoRange::new(0, 5)).unwrap();
         let head = half();
         assert_eq!((head[0].entries, head[0].bytes), (5.0, 25.0));
+        let indexed = |app: &str| {
+            let matcher = [Matcher::equal("app", app)];
+            store.extents("t", &matcher, NanoRange::ALL).unwrap()[0].indexed_bytes()
+        };
+        assert_eq!((indexed("a"), indexed("b")), (0.0, 1024.0), "whole KiB");
         store.flush().unwrap();
+        assert_eq!((indexed("a"), indexed("b")), (0.0, 1024.0));
         assert_eq!(half(), head);
         assert_eq!(
             store

@@ -10,26 +10,74 @@ use crate::push::{PushEntry, PushStream};
 
 /// Lines of a head block in bytes before it is closed: snapshots copy at most this much a stream.
 const BLOCK_BYTES: usize = 64 << 10;
+/// Entries of a head block: their metadata is numbered in 16 bits.
+const BLOCK_ROWS: usize = 4096;
+/// Sets of metadata with which a new one is compared: entries of a stream mostly have one of a few,
+/// such as their levels.
+const RECENT_SETS: usize = 8;
 
 /// Entries of one stream in the order of arrival.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeadBlock {
     pub(crate) times: Vec<i64>,
-    pub(crate) text: Vec<u8>,
-    pub(crate) ends: Vec<u32>,
-    /// Metadata of entries that have any, by position.
-    pub(crate) metadata: BTreeMap<u32, Labels>,
+    text: Vec<u8>,
+    ends: Vec<u32>,
+    /// Sets of metadata; empty if no entry has any. The first is the empty one.
+    sets: Vec<Labels>,
+    /// Which set each entry has; empty if no entry has any.
+    numbers: Vec<u16>,
 }
 
 impl HeadBlock {
-    fn push(&mut self, entry: &PushEntry) {
-        if !entry.metadata.is_empty() {
-            self.metadata
-                .insert(self.times.len() as u32, entry.metadata.clone());
+    /// A block that will be filled: its stream has filled others.
+    fn for_busy_stream() -> Self {
+        Self {
+            text: Vec::with_capacity(BLOCK_BYTES),
+            ..Self::default()
         }
+    }
+
+    fn has_room(&self, line: usize) -> bool {
+        self.times.is_empty()
+            || (self.text.len() + line <= BLOCK_BYTES && self.times.len() < BLOCK_ROWS)
+    }
+
+    fn push(&mut self, entry: &PushEntry) {
+        self.push_metadata(&entry.metadata);
         self.times.push(entry.time);
         self.text.extend_from_slice(&entry.line);
         self.ends.push(self.text.len() as u32);
+    }
+
+    fn push_metadata(&mut self, metadata: &Labels) {
+        if self.numbers.is_empty() {
+            if metadata.is_empty() {
+                return;
+            }
+            self.sets.push(Labels::empty());
+            self.numbers.resize(self.times.len(), 0);
+        }
+        let recent = self.sets.len().saturating_sub(RECENT_SETS);
+        let known = self.sets[recent..].iter().rposition(|set| set == metadata);
+        let number = match known {
+            Some(at) => recent + at,
+            None => {
+                self.sets.push(metadata.clone());
+                self.sets.len() - 1
+            }
+        };
+        self.numbers.push(number as u16);
+    }
+
+    /// The structured metadata of an entry, if it has any.
+    pub(crate) fn metadata(&self, row: usize) -> Option<&Labels> {
+        let number = *self.numbers.get(row)?;
+        (number > 0).then(|| &self.sets[usize::from(number)])
+    }
+
+    /// The oldest and the newest time; `None` if there is no entry.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        Some((*self.times.iter().min()?, *self.times.iter().max()?))
     }
 
     pub(crate) fn line(&self, row: usize) -> &[u8] {
@@ -49,8 +97,9 @@ struct HeadStream {
 
 impl HeadStream {
     fn push(&mut self, entry: &PushEntry) {
-        if !self.open.times.is_empty() && self.open.text.len() + entry.line.len() > BLOCK_BYTES {
-            self.closed.push(Arc::new(std::mem::take(&mut self.open)));
+        if !self.open.has_room(entry.line.len()) {
+            let full = std::mem::replace(&mut self.open, HeadBlock::for_busy_stream());
+            self.closed.push(Arc::new(full));
         }
         self.open.push(entry);
     }
@@ -73,14 +122,31 @@ pub(crate) struct Head {
     pub(crate) first_push: Option<std::time::Duration>,
     /// When the newest entry was pushed, on the monotonic clock.
     pub(crate) last_push: std::time::Duration,
+    /// The segment of the log from which on the entries are found there.
+    pub(crate) first_segment: u64,
 }
 
 impl Head {
-    /// Takes entries; answers how many bytes the head has grown by.
-    pub(crate) fn push(&mut self, streams: &[PushStream], now: std::time::Duration) -> usize {
+    /// Takes entries that lie in the log from `segment` on; answers how many bytes the head has grown by.
+    pub(crate) fn push(
+        &mut self,
+        streams: &[PushStream],
+        now: std::time::Duration,
+        segment: u64,
+    ) -> usize {
         let before = self.bytes;
+        if self.streams.is_empty() {
+            self.first_segment = segment;
+        }
+        self.first_segment = self.first_segment.min(segment);
         for stream in streams.iter().filter(|stream| !stream.entries.is_empty()) {
-            let head = self.streams.entry(stream.labels.clone()).or_default();
+            if !self.streams.contains_key(&stream.labels) {
+                self.streams
+                    .insert(stream.labels.clone(), HeadStream::default());
+            }
+            let Some(head) = self.streams.get_mut(&stream.labels) else {
+                continue;
+            };
             for entry in &stream.entries {
                 head.push(entry);
                 self.bytes += entry.line.len()
@@ -122,21 +188,28 @@ impl Head {
     pub(crate) fn to_part(&self, options: PartOptions) -> Result<Vec<u8>, PartError> {
         let mut writer = PartWriter::new(options)?;
         let none = Labels::empty();
+        let mut order: Vec<(i64, u32, u32)> = Vec::new();
         for (labels, stream) in &self.streams {
             writer.stream(labels)?;
-            let blocks = stream.snapshot();
-            let rows = |(at, block): (usize, &Arc<HeadBlock>)| {
-                (0..block.times.len())
-                    .map(move |row| (at, row))
-                    .collect::<Vec<_>>()
-            };
-            let mut order: Vec<(usize, usize)> = blocks.iter().enumerate().flat_map(rows).collect();
-            // A stable sort keeps entries of one time in the order in which they came.
-            order.sort_by_key(|(block, row)| blocks[*block].times[*row]);
-            for (block, row) in order {
-                let block = &blocks[block];
-                let metadata = block.metadata.get(&(row as u32)).unwrap_or(&none);
-                writer.push(block.times[row], block.line(row), metadata)?;
+            let open = Some(&stream.open).filter(|open| !open.times.is_empty());
+            let blocks: Vec<&HeadBlock> = stream
+                .closed
+                .iter()
+                .map(|block| &**block)
+                .chain(open)
+                .collect();
+            order.clear();
+            for (number, block) in blocks.iter().enumerate() {
+                let rows = block.times.iter().enumerate();
+                order.extend(rows.map(|(row, time)| (*time, number as u32, row as u32)));
+            }
+            // Block and row tell the order of arrival, which entries of one time keep.
+            if !order.is_sorted_by_key(|(time, ..)| *time) {
+                order.sort_unstable();
+            }
+            for (time, block, row) in &order {
+                let (block, row) = (blocks[*block as usize], *row as usize);
+                writer.push(*time, block.line(row), block.metadata(row).unwrap_or(&none))?;
             }
         }
         writer.finish()

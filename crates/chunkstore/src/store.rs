@@ -1,25 +1,27 @@
 //! The store: log, heads, parts.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
-use bytes::Bytes;
-use headwater_env::{Env, FileError, FileErrorKind, FilesExt};
+use headwater_env::{Env, FileErrorKind, FilesExt};
 use headwater_model::Labels;
 use headwater_storage::{Error, ErrorKind, Result};
-use headwater_wal::{
-    DamageReason, Framing, SegmentDecoder, Wal, WalError, list_segments, segment_path,
-};
-use parking_lot::{Mutex, RwLock};
+use headwater_wal::{Wal, WalError};
+use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::cache::BlockCache;
 use crate::config::Config;
+use crate::flush::{FlushQueues, FlushReason};
 use crate::head::Head;
+use crate::name::Flushes;
+use crate::object::{LocalObjects, ObjectClient, file_error};
 use crate::part::Part;
-use crate::push::{PushStream, decode, encode};
+use crate::push::{PushStream, encode};
+use crate::replay::replay;
 
-/// Entries of many tenants: a log that survives crashes, heads in memory, parts on disk.
+/// Entries of many tenants: a log that survives crashes, heads in memory, parts in a store of objects.
 ///
 /// # What is promised
 /// A push that has returned is in the log, and with [`Config::sync`] on the device: it is found after
@@ -27,22 +29,74 @@ use crate::push::{PushStream, decode, encode};
 /// because an entry that is stored twice is delivered once.
 #[derive(Debug)]
 pub struct ChunkStore {
-    env: Env,
-    config: Config,
-    wal: Wal,
-    /// Held for reading by pushes, for writing by whoever takes the heads: what is in the log before
-    /// a cut is then in the heads that were taken.
-    cut: RwLock<()>,
+    pub(crate) env: Env,
+    pub(crate) config: Config,
+    pub(crate) objects: Arc<dyn ObjectClient>,
+    pub(crate) wal: Wal,
+    /// Held for reading by pushes, for writing by whoever lets go of the log: what is in the log is
+    /// then in heads as well.
+    pub(crate) cut: RwLock<()>,
     tenants: RwLock<BTreeMap<String, Arc<Tenant>>>,
-    head_bytes: AtomicUsize,
-    flushing: Mutex<()>,
+    pub(crate) head_bytes: AtomicUsize,
+    pub(crate) cache: BlockCache,
+    pub(crate) work: Mutex<Work>,
+    /// Told when there is something to do, when something was done, and when there is room for pushes.
+    pub(crate) changed: Condvar,
+    /// Parts are told apart by numbers of this process.
+    next_part: AtomicU64,
+    pub(crate) counts: Counters,
     damaged: Vec<String>,
+}
+
+/// What is to be done beside pushes and queries.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) queues: FlushQueues,
+    /// Tenants whose parts may be merged.
+    pub(crate) to_merge: BTreeMap<String, ()>,
+    /// Threads that work.
+    pub(crate) workers: usize,
+    /// Workers should end.
+    pub(crate) stopping: bool,
+}
+
+/// What was done since the store was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) flushes: [AtomicU64; FlushReason::ALL.len()],
+    pub(crate) failures: AtomicU64,
+    pub(crate) merges: AtomicU64,
+    pub(crate) expired: AtomicU64,
+}
+
+/// What a store has done since it was opened, for those who watch it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreCounts {
+    /// Heads written to parts, by reason, in the order of [`FlushReason::ALL`].
+    pub flushes: [u64; FlushReason::ALL.len()],
+    /// Flushes and merges that failed.
+    pub failures: u64,
+    /// Merges of parts.
+    pub merges: u64,
+    /// Parts that retention has removed or made smaller.
+    pub expired: u64,
+    /// Tenants that wait to be flushed.
+    pub flush_queue_length: usize,
+    /// Bytes of decoded blocks that are kept.
+    pub cache_bytes: usize,
+    /// Blocks found decoded.
+    pub cache_hits: u64,
+    /// Blocks that had to be decoded.
+    pub cache_misses: u64,
 }
 
 /// What one tenant has.
 #[derive(Debug, Default)]
 pub(crate) struct Tenant {
     pub(crate) state: RwLock<TenantState>,
+    /// Held by whoever replaces parts, so that merging and retention do not meet.
+    pub(crate) rewriting: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -50,48 +104,30 @@ pub(crate) struct TenantState {
     pub(crate) head: Head,
     /// Heads that are being written to parts, oldest first.
     pub(crate) closed: Vec<Arc<Head>>,
-    pub(crate) parts: Vec<Arc<Part>>,
+    /// In the order of writing.
+    pub(crate) parts: Vec<Arc<StoredPart>>,
+    /// The number of the newest flush.
+    pub(crate) last_flush: u64,
 }
 
-/// Why heads are written to a part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlushReason {
-    /// They have grown large enough.
-    Full,
-    /// Their oldest entry has waited long enough.
-    MaxAge,
-    /// Nothing came for a while.
-    Idle,
-    /// Somebody asked for it.
-    Forced,
+/// A part with its place.
+#[derive(Debug)]
+pub(crate) struct StoredPart {
+    pub(crate) part: Part,
+    pub(crate) flushes: Flushes,
+    /// Tells parts apart in this process.
+    pub(crate) id: u64,
 }
 
-impl FlushReason {
-    /// The word that metrics and logs use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::MaxAge => "max_age",
-            Self::Idle => "idle",
-            Self::Forced => "forced",
-        }
+impl std::ops::Deref for StoredPart {
+    type Target = Part;
+
+    fn deref(&self) -> &Part {
+        &self.part
     }
 }
 
-fn io(path: &Path, what: &str) -> impl Fn(FileError) -> Error {
-    let (path, what) = (path.to_owned(), what.to_owned());
-    move |error| {
-        let kind = match error.kind() {
-            FileErrorKind::NoSpace => ErrorKind::NoSpace,
-            _ => ErrorKind::Io,
-        };
-        Error::new(kind, format!("{what} {}: {error}", path.display()))
-            .at_path(path.clone())
-            .because(error)
-    }
-}
-
-fn log_error(what: &str) -> impl Fn(WalError) -> Error + '_ {
+pub(crate) fn log_error(what: &str) -> impl Fn(WalError) -> Error + '_ {
     move |error| {
         let kind = match &error {
             WalError::File(file) if file.kind() == FileErrorKind::NoSpace => ErrorKind::NoSpace,
@@ -104,7 +140,8 @@ fn log_error(what: &str) -> impl Fn(WalError) -> Error + '_ {
 }
 
 impl ChunkStore {
-    /// Opens the store in `config.dir`: reads the footers of its parts and replays its log.
+    /// Opens the store in `config.dir`, with parts in its folder `parts`: reads their footers and
+    /// replays the log.
     ///
     /// Parts that are damaged are left where they are and named by [`ChunkStore::damaged`];
     /// the others are served.
@@ -112,27 +149,51 @@ impl ChunkStore {
     /// # Errors
     /// The folder cannot be read or written.
     pub fn open(env: Env, config: Config) -> Result<Self> {
-        let (log, parts) = (config.dir.join("wal"), config.dir.join("parts"));
-        for folder in [&log, &parts] {
-            env.files
-                .create_dir_durable(folder)
-                .map_err(io(folder, "cannot make"))?;
-        }
-        let mut damaged = Vec::new();
-        let mut tenants = open_parts(&env, &parts, &mut damaged)?;
-        let head_bytes = replay(&env, &log, &mut tenants, &mut damaged)?;
+        let objects = LocalObjects::new(env.files.clone(), config.dir.join("parts"))?;
+        Self::open_with(env, config, Arc::new(objects))
+    }
+
+    /// Opens the store in `config.dir` whose parts lie elsewhere.
+    ///
+    /// # Errors
+    /// The folder or the objects cannot be read or written.
+    pub fn open_with(env: Env, config: Config, objects: Arc<dyn ObjectClient>) -> Result<Self> {
+        let log = config.dir.join("wal");
+        let made = env.files.create_dir_durable(&log);
+        made.map_err(file_error(&log, "cannot make"))?;
+        let (mut damaged, mut next_part) = (Vec::new(), 0);
+        let mut tenants = open_parts(&*objects, &mut next_part, &mut damaged)?;
+        let (now, mut head_bytes) = (env.clock.monotonic(), 0);
+        let take = |segment: u64, tenant: &str, streams: &[PushStream]| {
+            if !tenants.contains_key(tenant) {
+                tenants.insert(tenant.to_owned(), Arc::default());
+            }
+            let head = &mut tenants[tenant].state.write().head;
+            head_bytes += head.push(streams, now, segment);
+        };
+        damaged.extend(replay(&*env.files, &log, config.replay_threads, take)?);
         // Batches are synced by those who wait for them together, so the log itself does not sync.
         let wal = Wal::open(env.files.clone(), &log, headwater_wal::Config::queue())
             .map_err(log_error("cannot open the log"))?;
         Ok(Self {
-            env,
-            config,
+            objects,
             wal,
             cut: RwLock::new(()),
             tenants: RwLock::new(tenants),
             head_bytes: AtomicUsize::new(head_bytes),
-            flushing: Mutex::new(()),
+            cache: BlockCache::new(config.cache_bytes),
+            work: Mutex::new(Work {
+                queues: FlushQueues::new(config.flush_queues),
+                to_merge: BTreeMap::new(),
+                workers: 0,
+                stopping: false,
+            }),
+            changed: Condvar::new(),
+            next_part: AtomicU64::new(next_part),
+            counts: Counters::default(),
             damaged,
+            env,
+            config,
         })
     }
 
@@ -141,47 +202,88 @@ impl ChunkStore {
         &self.damaged
     }
 
-    /// Bytes that all heads hold.
+    /// Bytes that heads hold.
     pub fn head_bytes(&self) -> usize {
         self.head_bytes.load(Ordering::Relaxed)
     }
 
-    /// Stores entries of one tenant; blocks until they are as durable as the settings ask.
+    /// What was done since the store was opened.
+    pub fn counts(&self) -> StoreCounts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (cache_bytes, cache_hits, cache_misses) = self.cache.counts();
+        StoreCounts {
+            flushes: std::array::from_fn(|at| read(&self.counts.flushes[at])),
+            failures: read(&self.counts.failures),
+            merges: read(&self.counts.merges),
+            expired: read(&self.counts.expired),
+            flush_queue_length: self.work.lock().queues.len(),
+            cache_bytes,
+            cache_hits,
+            cache_misses,
+        }
+    }
+
+    /// Stores entries of a tenant. Returns once they are in the log and, with [`Config::sync`], on the
+    /// device; queries see them from then on.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSpace`] or [`ErrorKind::Io`]: the log could not be written, try again later.
-    /// [`ErrorKind::Limit`]: the heads are full because flushing does not keep up, try again later.
-    /// [`ErrorKind::Invalid`]: the tenant's name cannot be that of a folder.
+    /// [`ErrorKind::Invalid`]: the tenant's name cannot be a folder. [`ErrorKind::Limit`]: heads hold
+    /// [`Config::max_head_bytes`], try again later. [`ErrorKind::NoSpace`]: free space on the device.
+    /// [`ErrorKind::NotReady`]: the store is closed. Others: the device has failed.
     pub fn push(&self, tenant: &str, streams: &[PushStream]) -> Result<()> {
         check_tenant(tenant)?;
-        let held = self.head_bytes();
-        if held >= self.config.max_head_bytes {
-            let limit = self.config.max_head_bytes;
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!("heads hold {held} bytes, the limit is {limit}: flushing does not keep up"),
-            ));
-        }
+        self.wait_for_room()?;
         let record = encode(tenant, streams);
-        let ticket = {
+        let (ticket, full) = {
             let _no_cut = self.cut.read();
-            let ticket = self
-                .wal
-                .append(&[record])
-                .map_err(log_error("cannot write the log"))?;
-            let grown = self
-                .tenant(tenant)
-                .state
-                .write()
+            let segment = self.wal.position().segment;
+            let appended = self.wal.append(&[record]);
+            let ticket = appended.map_err(log_error("cannot write the log"))?;
+            let tenant = self.tenant(tenant);
+            let mut state = tenant.state.write();
+            let grown = state
                 .head
-                .push(streams, self.env.clock.monotonic());
+                .push(streams, self.env.clock.monotonic(), segment);
             self.head_bytes.fetch_add(grown, Ordering::Relaxed);
-            ticket
+            (ticket, state.head.bytes() >= self.config.flush_bytes)
         };
+        if full {
+            self.request_flush(tenant, FlushReason::Full);
+        }
         if self.config.sync {
             ticket.wait().map_err(log_error("cannot sync the log"))
         } else {
             Ok(())
+        }
+    }
+
+    /// Waits until heads may grow. A push that comes through may exceed the bound by its own size.
+    fn wait_for_room(&self) -> Result<()> {
+        let has_room = || self.head_bytes() < self.config.max_head_bytes;
+        if has_room() {
+            return Ok(());
+        }
+        let until = Instant::now() + self.config.max_push_wait;
+        let mut work = self.work.lock();
+        while work.workers > 0 && !work.stopping {
+            if has_room() {
+                return Ok(());
+            }
+            if self.changed.wait_until(&mut work, until).timed_out() {
+                break;
+            }
+        }
+        drop(work);
+        match has_room() {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "entries that wait to be written to parts hold {} bytes, more than max_head_bytes ({}): push slower, or see why parts cannot be written",
+                    self.head_bytes(),
+                    self.config.max_head_bytes
+                ),
+            )),
         }
     }
 
@@ -200,6 +302,15 @@ impl ChunkStore {
         self.tenants.read().get(name).cloned()
     }
 
+    /// All tenants with their names.
+    pub(crate) fn all_tenants(&self) -> Vec<(String, Arc<Tenant>)> {
+        let tenants = self.tenants.read();
+        let pairs = tenants.iter();
+        pairs
+            .map(|(name, tenant)| (name.clone(), tenant.clone()))
+            .collect()
+    }
+
     /// Names of all tenants that have entries.
     pub fn tenants(&self) -> Vec<String> {
         self.tenants.read().keys().cloned().collect()
@@ -211,121 +322,27 @@ impl ChunkStore {
             return Vec::new();
         };
         let state = tenant.state.read();
-        let heads = state.closed.iter().map(|head| &**head).chain([&state.head]);
-        let mut labels: Vec<Labels> = heads.flat_map(Head::labels).cloned().collect();
+        let mut labels: Vec<Labels> = state.heads().flat_map(Head::labels).cloned().collect();
         labels.extend(state.parts.iter().flat_map(|part| part.streams()).cloned());
         labels.sort_unstable();
         labels.dedup();
         labels
     }
 
-    /// The reason for which some tenant's heads should be written now, if there is one.
-    pub fn flush_due(&self) -> Option<FlushReason> {
-        let now = self.env.clock.monotonic();
-        let tenants: Vec<Arc<Tenant>> = self.tenants.read().values().cloned().collect();
-        tenants
-            .iter()
-            .find_map(|tenant| self.config.due(&tenant.state.read(), now))
-    }
-
-    /// Writes all heads to parts and lets go of the log before them. Queries see the entries all the while.
-    ///
-    /// # Errors
-    /// A part could not be written; its entries stay in memory and in the log, and the next flush tries again.
-    pub fn flush(&self) -> Result<()> {
-        let _one_at_a_time = self.flushing.lock();
-        let (segment, tenants) = {
-            let _no_push = self.cut.write();
-            let segment = self
-                .wal
-                .cut()
-                .map_err(log_error("cannot begin a new segment of the log"))?;
-            let tenants: Vec<(String, Arc<Tenant>)> = self
-                .tenants
-                .read()
-                .iter()
-                .map(|(name, tenant)| (name.clone(), tenant.clone()))
-                .collect();
-            for (_, tenant) in &tenants {
-                tenant.state.write().close_head();
-            }
-            (segment, tenants)
-        };
-        for (name, tenant) in &tenants {
-            self.flush_tenant(name, tenant)?;
-        }
-        self.wal
-            .truncate_before(segment)
-            .map_err(log_error("cannot remove old segments of the log"))
-    }
-
-    fn flush_tenant(&self, name: &str, tenant: &Tenant) -> Result<()> {
-        loop {
-            let Some(head) = tenant.state.read().closed.first().cloned() else {
-                return Ok(());
-            };
-            let object = head.to_part(self.config.part).map_err(|error| {
-                Error::new(ErrorKind::Internal, error.to_string()).because(error)
-            })?;
-            let path = self.write_part(name, &object)?;
-            let part = open_part(&self.env, &path)?;
-            let mut state = tenant.state.write();
-            state.parts.push(Arc::new(part));
-            state.closed.remove(0);
-            self.head_bytes.fetch_sub(head.bytes(), Ordering::Relaxed);
-        }
-    }
-
-    /// Parts are numbered so that a listing shows them in the order of writing.
-    fn write_part(&self, tenant: &str, object: &[u8]) -> Result<PathBuf> {
-        let folder = self.config.dir.join("parts").join(tenant);
-        self.env
-            .files
-            .create_dir_durable(&folder)
-            .map_err(io(&folder, "cannot make"))?;
-        let names = self
-            .env
-            .files
-            .list(&folder)
-            .map_err(io(&folder, "cannot list"))?;
-        let next = names
-            .iter()
-            .filter_map(|entry| part_number(&entry.name))
-            .max()
-            .map_or(1, |last| last + 1);
-        let path = folder.join(format!("{next:010}.part"));
-        self.env
-            .files
-            .write_atomic(&path, object)
-            .map_err(io(&path, "cannot write"))?;
-        Ok(path)
-    }
-
-    /// Flushes and closes the log.
-    ///
-    /// # Errors
-    /// As [`ChunkStore::flush`]; nothing is lost, the log has it.
-    pub fn close(&self) -> Result<()> {
-        self.flush()?;
-        self.wal.close().map_err(log_error("cannot close the log"))
-    }
-}
-
-impl Config {
-    fn due(&self, state: &TenantState, now: std::time::Duration) -> Option<FlushReason> {
-        let first = state.head.first_push?;
-        if state.head.bytes() >= self.flush_bytes || !state.closed.is_empty() {
-            return Some(FlushReason::Full);
-        }
-        if now.saturating_sub(first) >= self.max_age {
-            return Some(FlushReason::MaxAge);
-        }
-        (now.saturating_sub(state.head.last_push) >= self.idle).then_some(FlushReason::Idle)
+    /// Opens a part that was written just now.
+    pub(crate) fn open_part(&self, tenant: &str, flushes: Flushes) -> Result<Arc<StoredPart>> {
+        let id = self.next_part.fetch_add(1, Ordering::Relaxed);
+        open_part(&*self.objects, &flushes.name(tenant), flushes, id).map(Arc::new)
     }
 }
 
 impl TenantState {
-    fn close_head(&mut self) {
+    /// Heads, oldest first.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = &Head> {
+        self.closed.iter().map(|head| &**head).chain([&self.head])
+    }
+
+    pub(crate) fn close_head(&mut self) {
         if !self.head.is_empty() {
             self.closed.push(Arc::new(std::mem::take(&mut self.head)));
         }
@@ -352,102 +369,66 @@ fn check_tenant(tenant: &str) -> Result<()> {
     }
 }
 
-fn part_number(name: &str) -> Option<u64> {
-    name.strip_suffix(".part")?.parse().ok()
-}
-
-type Tenants = BTreeMap<String, Arc<Tenant>>;
-
-fn open_parts(env: &Env, folder: &Path, damaged: &mut Vec<String>) -> Result<Tenants> {
-    let mut tenants = Tenants::new();
-    for tenant in env
-        .files
-        .list(folder)
-        .map_err(io(folder, "cannot list"))?
-        .into_iter()
-        .filter(|entry| entry.is_dir)
-    {
-        let folder = folder.join(&tenant.name);
-        let mut parts = Vec::new();
-        for entry in env
-            .files
-            .list(&folder)
-            .map_err(io(&folder, "cannot list"))?
-        {
-            let path = folder.join(&entry.name);
-            if part_number(&entry.name).is_none() {
-                // What a crash has left of a part that was being written; its entries are in the log.
-                env.files
-                    .remove_file(&path)
-                    .map_err(io(&path, "cannot remove"))?;
-                continue;
-            }
-            match open_part(env, &path) {
-                Ok(part) => parts.push(Arc::new(part)),
-                Err(error) => damaged.push(error.to_string()),
-            }
-        }
-        let state = TenantState {
-            parts,
-            ..TenantState::default()
-        };
-        tenants.insert(
-            tenant.name,
-            Arc::new(Tenant {
-                state: RwLock::new(state),
-            }),
-        );
-    }
-    Ok(tenants)
-}
-
-fn open_part(env: &Env, path: &Path) -> Result<Part> {
-    let region = env.files.map(path).map_err(io(path, "cannot read"))?;
-    Part::open(Bytes::from_owner(region)).map_err(|error| {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("part {}: {error}", path.display()),
-        )
-        .at_path(path)
-        .because(error)
-    })
-}
-
-/// Puts what the log holds back into heads; answers how many bytes they hold.
-fn replay(
-    env: &Env,
-    folder: &Path,
-    tenants: &mut Tenants,
+/// Opens all parts, and removes those that others have taken in: a crash came between.
+fn open_parts(
+    objects: &dyn ObjectClient,
+    next_id: &mut u64,
     damaged: &mut Vec<String>,
-) -> Result<usize> {
-    let mut bytes = 0;
-    let now = env.clock.monotonic();
-    for segment in
-        list_segments(env.files.as_ref(), folder).map_err(log_error("cannot list the log"))?
-    {
-        let path = segment_path(folder, segment);
-        let data = env.files.read(&path).map_err(io(&path, "cannot read"))?;
-        let mut decoder = SegmentDecoder::new(Framing::Frames, segment, &data);
-        while let Some(record) = decoder.next_record() {
-            match decode(record) {
-                Ok((tenant, streams)) => {
-                    bytes += tenants
-                        .entry(tenant)
-                        .or_default()
-                        .state
-                        .write()
-                        .head
-                        .push(&streams, now)
-                }
-                Err(error) => damaged.push(format!("log {}: {error}", path.display())),
-            }
+) -> Result<BTreeMap<String, Arc<Tenant>>> {
+    let mut found: BTreeMap<String, TenantState> = BTreeMap::new();
+    let mut names: Vec<(String, Flushes, String)> = Vec::new();
+    for name in objects.list("")? {
+        if let (Some((tenant, _)), Some(flushes)) = (name.split_once('/'), Flushes::of_name(&name))
+        {
+            names.push((tenant.to_owned(), flushes, name));
         }
-        // A record that ends early was being written when the process died: nobody was told that it is stored.
-        let unexpected = decoder
-            .damage()
-            .iter()
-            .filter(|damage| damage.reason != DamageReason::Torn);
-        damaged.extend(unexpected.map(|damage| format!("log {}: {damage}", path.display())));
     }
-    Ok(bytes)
+    // Of parts that begin with the same flush, the one that replaces the others comes first.
+    let rank = |flushes: Flushes| {
+        (
+            flushes.first,
+            u64::MAX - flushes.last,
+            u64::MAX - flushes.edition,
+        )
+    };
+    names.sort_by_key(|(tenant, flushes, _)| (tenant.clone(), rank(*flushes)));
+    for (tenant, flushes, name) in names {
+        let state = found.entry(tenant).or_default();
+        state.last_flush = state.last_flush.max(flushes.last);
+        if state
+            .parts
+            .last()
+            .is_some_and(|before| before.flushes.replaces(flushes))
+        {
+            objects.remove(&name)?;
+            continue;
+        }
+        match open_part(objects, &name, flushes, *next_id) {
+            Ok(part) => state.parts.push(Arc::new(part)),
+            Err(error) => damaged.push(error.to_string()),
+        }
+        *next_id += 1;
+    }
+    let tenant = |(name, state): (String, TenantState)| {
+        let tenant = Tenant {
+            state: RwLock::new(state),
+            ..Tenant::default()
+        };
+        (name, Arc::new(tenant))
+    };
+    Ok(found.into_iter().map(tenant).collect())
+}
+
+fn open_part(
+    objects: &dyn ObjectClient,
+    name: &str,
+    flushes: Flushes,
+    id: u64,
+) -> Result<StoredPart> {
+    let part = Part::read_from(objects.open(name)?).map_err(|error| {
+        Error::new(ErrorKind::Corrupt, format!("part {name}: {error}"))
+            .at_path(name)
+            .because(error)
+    })?;
+    Ok(StoredPart { part, flushes, id })
 }

@@ -197,10 +197,11 @@ impl Ingester {
         )
     }
 
-    /// Forgets streams that are idle, and flushes the store if it is time. Called every now and then.
+    /// Forgets streams that are idle, and asks the store to flush what is due. Called every now and
+    /// then. Answers the most urgent reason there was.
     ///
     /// # Errors
-    /// The flush failed and will be tried again.
+    /// The store has no workers, and its flush failed: it will be tried again.
     pub fn sweep(&self) -> Result<Option<FlushReason>, headwater_storage::Error> {
         let now = self.clock.monotonic();
         let tenants: Vec<_> = self.tenants.lock().values().cloned().collect();
@@ -210,11 +211,7 @@ impl Ingester {
                 .streams
                 .retain(|_, stream| now.saturating_sub(stream.last_push) < self.config.idle);
         }
-        let due = self.store.flush_due();
-        if due.is_some() {
-            self.store.flush()?;
-        }
-        Ok(due)
+        Ok(self.store.sweep()?.into_iter().min())
     }
 }
 

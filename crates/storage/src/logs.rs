@@ -107,6 +107,19 @@ pub struct LogHints {
     pub lines: LineNeed,
     /// Whether structured metadata is looked at.
     pub without_metadata: bool,
+    /// If given, no names of structured metadata but these are looked at.
+    pub metadata_names: Option<Vec<String>>,
+}
+
+impl LogHints {
+    /// Whether structured metadata with one of these names is looked at.
+    pub fn needs_metadata(&self, names: &[String]) -> bool {
+        let wanted = |name: &String| match &self.metadata_names {
+            Some(wanted) => wanted.contains(name),
+            None => true,
+        };
+        !self.without_metadata && names.iter().any(wanted)
+    }
 }
 
 /// How much of each line a caller looks at.
@@ -228,6 +241,15 @@ impl LogBlock {
         self.starts.push(bound(self.text.len()));
         self.text.extend_from_slice(line);
         self.push_length(time, line.len(), metadata);
+    }
+
+    /// Appends entries of which only the times matter.
+    pub fn push_times(&mut self, times: impl IntoIterator<Item = i64>) {
+        self.times.extend(times);
+        self.lengths.resize(self.times.len(), 0);
+        if !self.metadata.is_empty() {
+            self.metadata.resize(self.times.len(), 0);
+        }
     }
 
     /// Appends an entry without its line, for callers that need lengths only.
@@ -358,6 +380,33 @@ mod tests {
         assert_eq!(block.metadata_sets().len(), 3);
         assert_eq!(block.metadata(3), &b);
         assert!(block.metadata(0).is_empty());
+    }
+
+    #[test]
+    fn times_alone_are_entries_too() {
+        let mut block = LogBlock::default();
+        block.push_times([1, 2]);
+        block.push_length(3, 5, &Labels::from_pairs([("k", "a")]));
+        block.push_times([4]);
+        assert_eq!(
+            (block.times(), block.lengths()),
+            (&[1, 2, 3, 4][..], &[0, 0, 5, 0][..])
+        );
+        assert_eq!(block.metadata(2).get("k"), Some("a"));
+        assert!(block.metadata(3).is_empty() && block.line(3).is_empty());
+    }
+
+    #[test]
+    fn hints_tell_which_metadata_matters() {
+        let names = ["level".to_owned(), "trace".to_owned()];
+        let mut hints = LogHints::default();
+        assert!(hints.needs_metadata(&names) && !hints.needs_metadata(&[]));
+        hints.metadata_names = Some(vec!["app".to_owned()]);
+        assert!(!hints.needs_metadata(&names));
+        hints.metadata_names = Some(vec!["app".to_owned(), "trace".to_owned()]);
+        assert!(hints.needs_metadata(&names));
+        hints.without_metadata = true;
+        assert!(!hints.needs_metadata(&names));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use headwater_api_loki::{Parts, router};
-use headwater_chunkstore::{ChunkStore, Config};
+use headwater_chunkstore::{ChunkStore, Config, Workers};
 use headwater_env::Env;
 use headwater_exposition::Registry;
 use headwater_http::{Server, ServerSettings};
@@ -54,6 +54,8 @@ struct Context {
     overrides: Option<Arc<Overrides>>,
     ring: Option<(Arc<MemoryStore>, LifecyclerHandle)>,
     store: Option<Arc<ChunkStore>>,
+    /// Threads that write parts.
+    workers: Option<Workers>,
     ingester: Option<Arc<Ingester>>,
     distributor: Option<Arc<Distributor>>,
 }
@@ -85,6 +87,7 @@ pub(crate) async fn serve(source: Source) -> Result<(), Failure> {
         overrides: None,
         ring: None,
         store: None,
+        workers: None,
         ingester: None,
         distributor: None,
     };
@@ -110,6 +113,7 @@ pub(crate) async fn serve(source: Source) -> Result<(), Failure> {
     context.readiness.set(State::Ready);
     let ended = group.run().await;
     context.readiness.set(State::Stopping);
+    drop(context.workers.take());
     if let Some(store) = context.store.take() {
         close(store).await?;
     }
@@ -273,7 +277,11 @@ async fn store(context: &mut Context) -> Result<Option<Actor>, BoxError> {
         );
     }
     tracing::info!(folder = %folder.display(), bytes = store.head_bytes(), duration = ?begun.elapsed(), "the log is replayed");
-    context.store = Some(Arc::new(store));
+    let store = Arc::new(store);
+    let report = |error: &_| tracing::error!(%error, "parts cannot be written; this is tried again");
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    context.workers = Some(store.start_workers(threads, report)?);
+    context.store = Some(store);
     Ok(None)
 }
 

@@ -3,7 +3,7 @@
 use headwater_model::Labels;
 use headwater_storage::logs::NanoRange;
 
-use super::bytes::{Input, put_uvarint, put_varint};
+use super::bytes::{Input, put_bytes, put_uvarint, put_varint};
 use super::metadata::{put_labels, take_labels};
 use super::{MAX_BLOCK_ROWS, MAX_COLUMN_BYTES, PartError};
 
@@ -58,6 +58,11 @@ pub struct Run {
     pub first_time: i64,
     /// The newest time, in nanoseconds.
     pub last_time: i64,
+    /// Bytes of lines and of names and values of structured metadata.
+    pub bytes: u64,
+    /// Bytes as Loki's chunks count them: lines, eight for each pair of structured metadata, and every
+    /// text of it once.
+    pub weight: u64,
 }
 
 impl Run {
@@ -110,6 +115,8 @@ impl BlockInfo {
             put_uvarint(out, u64::from(run.rows));
             put_varint(out, run.first_time.wrapping_sub(first));
             put_uvarint(out, run.last_time.wrapping_sub(run.first_time) as u64);
+            put_uvarint(out, run.bytes);
+            put_uvarint(out, run.weight);
             before = run.stream;
         }
         for place in &self.columns {
@@ -126,7 +133,7 @@ impl BlockInfo {
         let span = input.uvarint()?;
         let line_bytes = small(input, MAX_COLUMN_BYTES)?;
         let (mut runs, mut stream, mut sum) = (Vec::new(), 0u64, 0u64);
-        for _ in 0..input.count(4)? {
+        for _ in 0..input.count(6)? {
             stream = stream.saturating_add(input.uvarint()?);
             let run_rows = small(input, MAX_BLOCK_ROWS)?;
             let first_time = first
@@ -136,6 +143,7 @@ impl BlockInfo {
             let last_time = first_time
                 .checked_add(length)
                 .ok_or_else(|| input.damaged())?;
+            let (bytes, weight) = (input.uvarint()?, input.uvarint()?);
             if stream >= streams as u64 || run_rows == 0 {
                 return Err(input.damaged());
             }
@@ -145,6 +153,8 @@ impl BlockInfo {
                 rows: run_rows,
                 first_time,
                 last_time,
+                bytes,
+                weight,
             });
         }
         let mut columns = [ColumnPlace::default(); 4];
@@ -184,6 +194,8 @@ fn small(input: &mut Input<'_>, limit: usize) -> Result<u32, PartError> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Footer {
     pub(super) streams: Vec<Labels>,
+    /// Names in the structured metadata of any entry, ascending.
+    pub(super) metadata_names: Vec<String>,
     pub(super) blocks: Vec<BlockInfo>,
 }
 
@@ -193,6 +205,10 @@ impl Footer {
         put_uvarint(&mut out, self.streams.len() as u64);
         for labels in &self.streams {
             put_labels(&mut out, labels);
+        }
+        put_uvarint(&mut out, self.metadata_names.len() as u64);
+        for name in &self.metadata_names {
+            put_bytes(&mut out, name.as_bytes());
         }
         put_uvarint(&mut out, self.blocks.len() as u64);
         for block in &self.blocks {
@@ -207,12 +223,19 @@ impl Footer {
         let streams = (0..count)
             .map(|_| take_labels(&mut input))
             .collect::<Result<Vec<_>, _>>()?;
+        let metadata_names = (0..input.count(1)?)
+            .map(|_| input.text().map(str::to_owned))
+            .collect::<Result<Vec<_>, _>>()?;
         let count = input.count(20)?;
         let blocks = (0..count)
             .map(|_| BlockInfo::take(&mut input, streams.len()))
             .collect::<Result<Vec<_>, _>>()?;
         if input.rest().is_empty() {
-            Ok(Self { streams, blocks })
+            Ok(Self {
+                streams,
+                metadata_names,
+                blocks,
+            })
         } else {
             Err(input.damaged())
         }

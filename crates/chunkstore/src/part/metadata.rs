@@ -1,5 +1,7 @@
 //! The column of structured metadata: distinct sets, and runs of rows that share one.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
 use headwater_model::{Labels, LabelsBuilder};
 
@@ -34,11 +36,30 @@ impl MetadataBuilder {
         self.runs.push((number, 1));
     }
 
-    /// The column; `None` if no entry has metadata. The builder is empty afterwards.
-    pub(super) fn finish(&mut self) -> Option<Vec<u8>> {
+    /// The set of the newest row.
+    pub(super) fn last(&self) -> Option<&Labels> {
+        self.runs
+            .last()
+            .map(|(number, _)| &self.sets[*number as usize])
+    }
+
+    /// The sets of the rows, in order, and how many rows that follow each other have each.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (&Labels, u32)> {
+        let set = |(number, rows): &(u32, u32)| (&self.sets[*number as usize], *rows);
+        self.runs.iter().map(set)
+    }
+
+    /// The column; `None` if no entry has metadata. The builder is empty afterwards, and `names` has
+    /// every name of the sets.
+    pub(super) fn finish(&mut self, names: &mut BTreeSet<String>) -> Option<Vec<u8>> {
         let taken = std::mem::take(self);
         if taken.sets.iter().all(Labels::is_empty) {
             return None;
+        }
+        for (name, _) in taken.sets.iter().flat_map(Labels::iter) {
+            if !names.contains(name) {
+                names.insert(name.to_owned());
+            }
         }
         let mut out = Vec::new();
         put_uvarint(&mut out, taken.sets.len() as u64);

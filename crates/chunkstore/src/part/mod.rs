@@ -10,16 +10,20 @@ mod footer;
 mod lines;
 pub(crate) mod metadata;
 mod read;
+mod slots;
 mod template;
 mod times;
+mod weigh;
 mod write;
 
+pub use filter::Probe;
 pub use footer::{BlockInfo, Column, ColumnPlace, Run};
 pub use read::{Part, Rows};
+pub(crate) use weigh::Weigher;
 pub use write::{PartOptions, PartWriter};
 
 /// Magic at both ends; the last two digits are the version.
-pub const MAGIC: &[u8; 8] = b"HWPART01";
+pub const MAGIC: &[u8; 8] = b"HWPART02";
 /// Most entries of a block.
 pub const MAX_BLOCK_ROWS: usize = 1 << 20;
 /// Most bytes that the footer may have when decompressed.
@@ -32,7 +36,7 @@ pub const MAX_COLUMN_BYTES: usize = 1 << 30;
 #[non_exhaustive]
 pub enum PartError {
     /// The object is not a part, or of a version that this program does not know.
-    #[error("not a part of version 01: found {found:?} {place}")]
+    #[error("not a part of version 02: found {found:?} {place}")]
     Magic {
         /// What stands there instead.
         found: Vec<u8>,
@@ -60,4 +64,7 @@ pub enum PartError {
     /// The caller broke the order of streams or of times: report a bug.
     #[error("entries out of order: {0}")]
     Order(String),
+    /// The object could not be read.
+    #[error(transparent)]
+    Read(#[from] headwater_storage::Error),
 }

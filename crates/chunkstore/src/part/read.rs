@@ -1,19 +1,23 @@
 //! Reading a part.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use headwater_model::Labels;
 
+use super::filter::Probe;
 use super::footer::{BlockInfo, Column, Footer};
-use super::{MAGIC, MAX_FOOTER_BYTES, PartError, filter, lines, metadata, times};
+use super::{MAGIC, MAX_FOOTER_BYTES, PartError, lines, metadata, times};
+use crate::object::Object;
 
 /// Bytes behind the footer: three numbers and the magic.
 const TAIL: usize = 12 + MAGIC.len();
 
-/// A part whose object is at hand.
+/// A part whose footer was read.
 #[derive(Clone, Debug)]
 pub struct Part {
-    object: Bytes,
-    footer: Footer,
+    object: Arc<dyn Object>,
+    footer: Arc<Footer>,
 }
 
 /// The decoded rows of a block. Reused between blocks.
@@ -43,6 +47,19 @@ impl Rows {
             .map_or(&[], |end| &self.text[start..*end as usize])
     }
 
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        let sets = self
+            .sets
+            .iter()
+            .map(|set| set.packed_len() + size_of::<Labels>());
+        size_of::<Self>()
+            + self.times.len() * size_of::<i64>()
+            + self.text.len()
+            + (self.ends.len() + self.numbers.len()) * size_of::<u32>()
+            + sets.sum::<usize>()
+    }
+
     /// The metadata of a row, if the block has any and it was read.
     pub fn metadata(&self, row: usize) -> Option<&Labels> {
         self.numbers
@@ -52,44 +69,48 @@ impl Rows {
 }
 
 impl Part {
+    /// A part in memory.
+    ///
+    /// # Errors
+    /// As [`Part::read_from`].
+    pub fn open(object: Bytes) -> Result<Self, PartError> {
+        Self::read_from(Arc::new(object))
+    }
+
     /// Reads the footer.
     ///
     /// # Errors
     /// The object is not a part or its footer is damaged: nothing of it can be read.
-    pub fn open(object: Bytes) -> Result<Self, PartError> {
-        check_magic(object.get(..MAGIC.len()), "at the start")?;
-        check_magic(
-            object
-                .len()
-                .checked_sub(MAGIC.len())
-                .map(|at| &object[at..]),
-            "at the end",
-        )?;
+    pub fn read_from(object: Arc<dyn Object>) -> Result<Self, PartError> {
         let damaged = || PartError::Damaged { what: "footer" };
-        let tail = object
-            .len()
-            .checked_sub(TAIL)
-            .filter(|at| *at >= MAGIC.len())
-            .ok_or_else(damaged)?;
-        let number = |at: usize| {
-            u32::from_le_bytes([object[at], object[at + 1], object[at + 2], object[at + 3]])
+        let length = object.len();
+        let start = object.read(0..length.min(MAGIC.len() as u64))?;
+        check_magic(Some(&start), "at the start")?;
+        let tail = length
+            .checked_sub(TAIL as u64)
+            .filter(|at| *at >= MAGIC.len() as u64);
+        let Some(tail) = tail else {
+            return Err(damaged());
         };
-        let (stored, raw, wanted) = (
-            number(tail) as usize,
-            number(tail + 4) as usize,
-            number(tail + 8),
-        );
+        let end = object.read(tail..length)?;
+        check_magic(end.get(12..), "at the end")?;
+        let number =
+            |at: usize| u32::from_le_bytes([end[at], end[at + 1], end[at + 2], end[at + 3]]);
+        let (stored, raw, wanted) = (number(0), number(4) as usize, number(8));
         let start = tail
-            .checked_sub(stored)
-            .filter(|at| *at >= MAGIC.len())
+            .checked_sub(u64::from(stored))
+            .filter(|at| *at >= MAGIC.len() as u64)
             .ok_or_else(damaged)?;
-        let bytes = &object[start..tail];
-        check_sum(bytes, wanted, "footer", start as u64)?;
+        let bytes = object.read(start..tail)?;
+        check_sum(&bytes, wanted, "footer", start)?;
         if raw > MAX_FOOTER_BYTES {
             return Err(damaged());
         }
-        let footer = Footer::decode(&decompress(bytes, raw, "footer")?)?;
-        Ok(Self { object, footer })
+        let footer = Footer::decode(&decompress(&bytes, raw, "footer")?)?;
+        Ok(Self {
+            object,
+            footer: Arc::new(footer),
+        })
     }
 
     /// The streams, ascending.
@@ -102,8 +123,20 @@ impl Part {
         &self.footer.blocks
     }
 
+    /// Names in the structured metadata of any entry, ascending.
+    pub fn metadata_names(&self) -> &[String] {
+        &self.footer.metadata_names
+    }
+
+    /// The oldest and the newest time of any entry; `None` if there is none.
+    pub fn times(&self) -> Option<(i64, i64)> {
+        let runs = || self.footer.blocks.iter().flat_map(|block| &block.runs);
+        let oldest = runs().map(|run| run.first_time).min()?;
+        Some((oldest, runs().map(|run| run.last_time).max()?))
+    }
+
     /// Bytes of the object.
-    pub fn len(&self) -> usize {
+    pub fn len(&self) -> u64 {
         self.object.len()
     }
 
@@ -112,15 +145,12 @@ impl Part {
         self.footer.blocks.is_empty()
     }
 
-    /// Whether some line of the block may hold `needle`.
+    /// Whether some line of the block may hold what the probe asks for.
     ///
     /// # Errors
     /// The filter is damaged.
-    pub fn may_contain(&self, block: &BlockInfo, needle: &[u8]) -> Result<bool, PartError> {
-        Ok(filter::may_contain(
-            self.stored(block, Column::Filter)?,
-            needle,
-        ))
+    pub fn may_contain(&self, block: &BlockInfo, probe: &Probe) -> Result<bool, PartError> {
+        Ok(probe.is_empty() || probe.may_be_in(&self.stored(block, Column::Filter)?))
     }
 
     /// Decodes the columns asked for; the others are left empty.
@@ -166,22 +196,23 @@ impl Part {
 
     fn raw(&self, block: &BlockInfo, column: Column) -> Result<Vec<u8>, PartError> {
         decompress(
-            self.stored(block, column)?,
+            &self.stored(block, column)?,
             block.place(column).raw as usize,
             column.name(),
         )
     }
 
-    fn stored(&self, block: &BlockInfo, column: Column) -> Result<&[u8], PartError> {
+    /// The bytes of a column as they lie in the object.
+    pub(super) fn stored(&self, block: &BlockInfo, column: Column) -> Result<Bytes, PartError> {
         let place = block.place(column);
-        let start = usize::try_from(place.offset).ok();
-        let range = start.and_then(|start| Some(start..start.checked_add(place.stored as usize)?));
-        let bytes = range
-            .and_then(|range| self.object.get(range))
+        let end = place.offset.checked_add(u64::from(place.stored));
+        let end = end
+            .filter(|end| *end <= self.object.len())
             .ok_or(PartError::Damaged {
                 what: column.name(),
             })?;
-        check_sum(bytes, place.checksum, column.name(), place.offset)?;
+        let bytes = self.object.read(place.offset..end)?;
+        check_sum(&bytes, place.checksum, column.name(), place.offset)?;
         Ok(bytes)
     }
 }
@@ -312,7 +343,10 @@ mod tests {
         let perhaps = part
             .blocks()
             .iter()
-            .filter(|block| part.may_contain(block, b" took=7ms ").unwrap())
+            .filter(|block| {
+                part.may_contain(block, &Probe::new(b" took=237ms "))
+                    .unwrap()
+            })
             .count();
         assert!(
             part.blocks().len() > 10 && (5..10).contains(&perhaps),
@@ -357,7 +391,7 @@ mod tests {
             let mut rows = Rows::default();
             let found = part.blocks().iter().any(|block| {
                 part.read(block, &Column::ALL, &mut rows).is_err()
-                    || part.may_contain(block, b" x ").is_err()
+                    || part.may_contain(block, &Probe::new(b" xyz ")).is_err()
             });
             assert!(
                 found,
