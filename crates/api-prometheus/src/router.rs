@@ -7,8 +7,8 @@ use axum::routing::MethodRouter;
 
 use crate::parts::Parts;
 use crate::routes::{
-    admin, exemplars, expressions, features, federate, labels, lifecycle, metadata, metrics, pages,
-    query, read, relabel, remote, rules, status, targets, write,
+    admin, exemplars, explain, expressions, features, federate, labels, lifecycle, metadata,
+    metrics, pages, query, read, relabel, remote, rules, status, targets, write,
 };
 use crate::serve::cors::cors;
 use crate::serve::gate::ready_only;
@@ -58,6 +58,7 @@ fn data_routes() -> Router<Api> {
     Router::new()
         .route("/query", get_post(query::instant))
         .route("/query_range", get_post(query::range))
+        .route("/explain", get_post(explain::explain))
         .route("/query_exemplars", get_post(exemplars::exemplars))
         .route("/format_query", get_post(expressions::format))
         .route("/parse_query", get_post(expressions::tree))
@@ -84,6 +85,7 @@ fn status_routes() -> Router<Api> {
         .route("/status/self_metrics", get(metrics::self_metrics))
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/tsdb/blocks", get(status::blocks))
+        .route("/status/tsdb/damaged_blocks", get(status::damaged_blocks))
         .route("/features", get(features::features))
         .route("/write", Methods::POST.route(write::write))
         .route("/read", Methods::POST.route(read::read))

@@ -20,7 +20,7 @@ pub use admin::{Admin, Lifecycle};
 pub use scraping::{Dropped, Health, NoScraping, Scraping, TargetMetadata, TargetView};
 pub use server::{BuildInfo, Features, Notification, Phase, RuntimeInfo, Server};
 pub use settings::Settings;
-pub use tsdb::{HeadStats, NameCount, NoTsdb, TsdbStats, TsdbView, WalReplay};
+pub use tsdb::{DamagedBlock, HeadStats, NameCount, NoTsdb, TsdbStats, TsdbView, WalReplay};
 
 /// Everything that the routes reach for. What is `None` makes its endpoints answer as the original
 /// does when the feature is off.

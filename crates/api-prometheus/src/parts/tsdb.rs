@@ -19,6 +19,14 @@ pub trait TsdbView: Send + Sync {
     /// The store is not up.
     fn blocks(&self) -> Result<Vec<BlockMeta>>;
 
+    /// The blocks of which something is damaged. A store that cannot tell has none.
+    ///
+    /// # Errors
+    /// The store is not up.
+    fn damaged_blocks(&self) -> Result<Vec<DamagedBlock>> {
+        Ok(Vec::new())
+    }
+
     /// How far the log was replayed. Answers before the store is up.
     fn replay(&self) -> WalReplay;
 }
@@ -80,6 +88,26 @@ pub struct HeadStats {
     pub min_time: i64,
     /// Last sample, in milliseconds.
     pub max_time: i64,
+}
+
+/// A block of which something is damaged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DamagedBlock {
+    /// Its name.
+    pub ulid: String,
+    /// Its directory.
+    pub path: String,
+    /// Whether queries are answered from what is sound of it.
+    pub served: bool,
+    /// Series that are served.
+    pub num_series: u64,
+    /// Series that are known to be lost.
+    pub lost_series: u64,
+    /// Chunks that reading has found to be damaged so far.
+    pub damaged_chunks: u64,
+    /// What is damaged, for people.
+    pub damage: Vec<String>,
 }
 
 /// How far the log was replayed, in segments.

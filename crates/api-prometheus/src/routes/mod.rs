@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod exemplars;
+pub(crate) mod explain;
 pub(crate) mod expressions;
 pub(crate) mod features;
 pub(crate) mod federate;

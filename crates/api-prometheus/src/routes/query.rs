@@ -5,13 +5,17 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::response::Response;
 use headwater_model::Timestamp;
-use headwater_query::{Answer, CancelToken, EvalRequest, StatsLevel, Value};
+use headwater_query::{
+    Answer, CancelToken, EvalRequest, Evaluate, QueryError, QueryErrorKind, StatsLevel, Value,
+};
+use headwater_storage::BoxFuture;
 
 use crate::error::{ApiError, ErrorType};
 use crate::form::Form;
 use crate::json::body::respond;
 use crate::json::stats::StatsDetail;
 use crate::params;
+use crate::serve::asker::Asker;
 use crate::state::Api;
 use crate::time::{parse_nanos, parse_span, parse_time, time_parameter};
 
@@ -23,19 +27,37 @@ const TRUNCATED: &str = "results truncated due to limit";
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// A query at one moment.
-pub(crate) async fn instant(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
+pub(crate) async fn instant(
+    State(api): State<Api>,
+    asker: Asker,
+    form: Form,
+) -> Result<Response, ApiError> {
     let limit = params::limit(&form)?;
-    let time = time_parameter(&form, "time", api.parts.clock.unix_millis())?;
-    let request = EvalRequest::instant(form.first("query"), time);
-    run(&api, &form, request, limit).await
+    let request = instant_request(&api, &form)?;
+    run(&api, &form, request, asker, limit).await
 }
 
 /// A query at every step of a range.
-pub(crate) async fn range(State(api): State<Api>, form: Form) -> Result<Response, ApiError> {
+pub(crate) async fn range(
+    State(api): State<Api>,
+    asker: Asker,
+    form: Form,
+) -> Result<Response, ApiError> {
     let limit = params::limit(&form)?;
-    let (start, end, step) = steps(&form)?;
-    let request = EvalRequest::range(form.first("query"), start, end, step);
-    run(&api, &form, request, limit).await
+    let request = range_request(&form)?;
+    run(&api, &form, request, asker, limit).await
+}
+
+/// What a form asks of one moment.
+pub(crate) fn instant_request(api: &Api, form: &Form) -> Result<EvalRequest, ApiError> {
+    let time = time_parameter(form, "time", api.parts.clock.unix_millis())?;
+    Ok(EvalRequest::instant(form.first("query"), time))
+}
+
+/// What a form asks of a range.
+pub(crate) fn range_request(form: &Form) -> Result<EvalRequest, ApiError> {
+    let (start, end, step) = steps(form)?;
+    Ok(EvalRequest::range(form.first("query"), start, end, step))
 }
 
 /// Start, end and step in milliseconds.
@@ -66,21 +88,17 @@ async fn run(
     api: &Api,
     form: &Form,
     mut request: EvalRequest,
+    asker: Asker,
     limit: usize,
 ) -> Result<Response, ApiError> {
-    let timeout = timeout(api, form)?;
-    request.lookback = lookback(form)?;
     let (detail, remark) = stats_parameter(form);
     if detail == Some(StatsDetail::PerStep) {
         request.stats = StatsLevel::PerStep;
     }
     request.limit = limit;
-    request.cancel = CancelToken::with_deadline(Instant::now() + timeout);
-    let guard = CancelOnDrop(request.cancel.clone());
-    let engine = api.engine()?;
-    let evaluated = engine.evaluate(request).await;
-    drop(guard);
-    let mut answer = evaluated.map_err(|error| ApiError::from(error).in_parameter("query"))?;
+    request.origin = Some(asker.0);
+    let evaluated = api.ask(form, request, |engine, request| engine.evaluate(request));
+    let mut answer = evaluated.await?;
     // An engine that stops early says so itself.
     if truncate(&mut answer, limit) && !answer.warnings.iter().any(|known| known == TRUNCATED) {
         answer.warnings.push(TRUNCATED.to_owned());
@@ -169,7 +187,31 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// An engine that evaluates gives up by itself at the deadline, between two series; what waits for a
+/// turn cannot, and is given up this much later.
+const GRACE: Duration = Duration::from_secs(1);
+
 impl Api {
+    /// Asks the engine, within the time that the form and the server grant, as long as the caller waits.
+    pub(crate) async fn ask<'a, T>(
+        &'a self,
+        form: &Form,
+        mut request: EvalRequest,
+        ask: impl FnOnce(&'a dyn Evaluate, EvalRequest) -> BoxFuture<'a, Result<T, QueryError>>,
+    ) -> Result<T, ApiError> {
+        let timeout = timeout(self, form)?;
+        request.lookback = lookback(form)?;
+        request.cancel = CancelToken::with_deadline(Instant::now() + timeout);
+        let _guard = CancelOnDrop(request.cancel.clone());
+        let asked = ask(self.engine()?, request);
+        let waited = tokio::time::timeout(timeout + GRACE, asked).await;
+        let result = waited.unwrap_or_else(|_| {
+            let message = "query timed out in query queue";
+            Err(QueryError::new(QueryErrorKind::Timeout, message))
+        });
+        result.map_err(|error| ApiError::from(error).in_parameter("query"))
+    }
+
     fn engine(&self) -> Result<&dyn headwater_query::Evaluate, ApiError> {
         self.parts.engine.as_deref().ok_or_else(agent_only)
     }

@@ -76,6 +76,13 @@ pub(crate) async fn blocks(State(api): State<Api>) -> Result<Response, ApiError>
     Ok(success(&json!({"blocks": blocks})))
 }
 
+/// Blocks of which something is damaged; not in Prometheus, which does not start with them.
+pub(crate) async fn damaged_blocks(State(api): State<Api>) -> Result<Response, ApiError> {
+    let view = api.parts.tsdb.clone().ok_or_else(agent_only)?;
+    let blocks = api.read(async move |_| Ok(view.damaged_blocks()?)).await?;
+    Ok(success(&json!({"damagedBlocks": blocks})))
+}
+
 /// How far the log was replayed; answers while the server starts.
 pub(crate) async fn replay(State(api): State<Api>) -> Response {
     let replay = api.parts.tsdb.as_ref().map(|view| view.replay());

@@ -1,6 +1,7 @@
 //! The API from outside: recorded exchanges with the original, and behaviour under bad input.
 
 mod corpora;
+mod explain;
 mod fakes;
 mod golden;
 mod limits;
