@@ -18,7 +18,7 @@ use crate::head::chunk_files::{self, ChunkFiles};
 use crate::head::rules::Choice;
 use crate::head::{Bounds, Head};
 use crate::log::{self, Log};
-use crate::maintain::{Retiring, Worker};
+use crate::maintain::{Retention, Retiring, Worker};
 use crate::options::{Builder, FloatEncoding, Options};
 use crate::replay::{Report, replay};
 use crate::stats::Stats;
@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) maintenance: Mutex<()>,
     pub(crate) chunk_files: Mutex<ChunkFiles>,
     pub(crate) retiring: Mutex<Retiring>,
+    pub(crate) retention: Mutex<Retention>,
     closed: AtomicBool,
     damage: Vec<String>,
     worker: Mutex<Option<Worker>>,
@@ -136,6 +137,7 @@ impl Db {
             env,
             dir,
             options,
+            retention: Mutex::new(Retention::of(&options)),
             closed: AtomicBool::new(false),
             damage,
             worker: Mutex::new(None),

@@ -29,6 +29,6 @@ mod storage;
 pub use block::DamagedBlock;
 pub use db::Db;
 pub use headwater_blockfmt::BlockMeta;
-pub use maintain::Maintenance;
+pub use maintain::{Maintenance, Retention};
 pub use options::{Builder, Durability, FloatEncoding, Options};
 pub use stats::{Cardinality, Stats, TopEntry};

@@ -38,6 +38,10 @@ pub struct Options {
     pub max_block_range: i64,
     /// Whether a thread of the store writes full ranges of the head to
     /// blocks, compacts blocks and applies retention. Without it the caller
+    /// Blocks are removed, oldest first, while all data takes a larger share
+    /// of the file system, in percent; 0 for no limit. It counts in place of
+    /// `retention_bytes` if both are set.
+    pub retention_percentage: f64,
     /// calls [`Db::maintain`].
     pub background: bool,
     /// Threads that replay the log at start.
@@ -102,6 +106,7 @@ impl Default for Options {
             replay_threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             snapshot_on_close: false,
             float_encoding: FloatEncoding::Xor,
+            retention_percentage: 0.0,
             start_timestamps: false,
             histogram_starts: false,
         }

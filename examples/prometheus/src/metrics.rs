@@ -7,7 +7,7 @@ use headwater_exposition::registry::process::ProcessCollector;
 use headwater_exposition::{Metric, MetricFamily, MetricValue, Registry};
 use headwater_model::MetricType::{Counter, Gauge};
 use headwater_service::State;
-use headwater_tsdb::Db;
+use headwater_tsdb::{DamagedBlock, Db};
 
 use crate::process::Process;
 
@@ -134,6 +134,32 @@ impl Collect for StoreMetrics {
             "New series refused because of the limit on their number.",
             Counter,
             stats.series_refused as f64,
+        );
+        let damaged = self.0.damaged_blocks();
+        let sum = |of: fn(&DamagedBlock) -> u64| damaged.iter().map(of).sum::<u64>() as f64;
+        tell(
+            "headwater_tsdb_blocks_unserved",
+            "Blocks that are on disk and so damaged that nothing of them is served.",
+            Gauge,
+            sum(|block| u64::from(!block.served)),
+        );
+        tell(
+            "headwater_tsdb_blocks_damaged",
+            "Blocks of which something is damaged and the rest is served.",
+            Gauge,
+            sum(|block| u64::from(block.served)),
+        );
+        tell(
+            "headwater_tsdb_blocks_lost_series",
+            "Series that are known to be lost in damaged blocks.",
+            Gauge,
+            sum(|block| block.lost_series),
+        );
+        tell(
+            "headwater_tsdb_blocks_damaged_chunks",
+            "Chunks of blocks that reading has found to be damaged.",
+            Gauge,
+            sum(|block| block.damaged_chunks),
         );
         let by_type = [
             ("float", stats.floats_appended),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headwater_config::Config;
 use headwater_model::duration::format_duration;
-use headwater_tsdb::Options;
+use headwater_tsdb::{Db, Options};
 use headwater_wal::Compression;
 
 use crate::Failure;
@@ -94,9 +94,23 @@ fn set_retention(options: &mut Options, flags: &Flags, config: &Config) -> Resul
     } else {
         file.size.bytes()
     };
-    if options.retention.is_zero() && options.retention_bytes == 0 {
+    options.retention_percentage = file.percentage;
+    let no_size = options.retention_bytes == 0 && file.percentage == 0.0;
+    if options.retention.is_zero() && no_size {
         options.retention = DEFAULT_RETENTION;
     }
+    Ok(())
+}
+
+/// Gives an open store the retention of settings that were read again.
+pub(crate) fn set_retention_of(db: &Db, flags: &Flags, config: &Config) -> Result<(), String> {
+    let mut options = Options::default();
+    set_retention(&mut options, flags, config)?;
+    db.set_retention(|retention| {
+        retention.time = options.retention;
+        retention.bytes = options.retention_bytes;
+        retention.percentage = options.retention_percentage;
+    });
     Ok(())
 }
 
@@ -119,11 +133,17 @@ fn set_blocks(options: &mut Options, flags: &Flags) -> Result<(), String> {
 /// Retention as the runtime information shows it.
 pub(crate) fn retention_text(options: &Options) -> String {
     let time = i64::try_from(options.retention.as_millis()).unwrap_or(i64::MAX);
-    match (time, options.retention_bytes) {
-        (0, bytes) => format!("{bytes}B"),
-        (time, 0) => format_duration(time),
-        (time, bytes) => format!("{} or {bytes}B", format_duration(time)),
+    let mut limits = Vec::new();
+    if time != 0 {
+        limits.push(format_duration(time));
     }
+    if options.retention_bytes != 0 {
+        limits.push(format!("{}B", options.retention_bytes));
+    }
+    if options.retention_percentage != 0.0 {
+        limits.push(format!("{}%", options.retention_percentage));
+    }
+    limits.join(" or ")
 }
 
 #[cfg(test)]
@@ -153,6 +173,11 @@ mod tests {
                 ],
                 file,
                 "3d or 1024B",
+            ),
+            (
+                &["--storage.tsdb.retention.size=1KB"],
+                "storage: {tsdb: {retention: {percentage: 12.5}}}\n",
+                "1024B or 12.5%",
             ),
         ] {
             assert_eq!(

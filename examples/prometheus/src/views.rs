@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use headwater_api_prometheus::{
-    Admin, Dropped, HeadStats, Health, Lifecycle, NameCount, Scraping, TargetMetadata, TargetView,
-    TsdbStats, TsdbView, WalReplay,
+    Admin, DamagedBlock, Dropped, HeadStats, Health, Lifecycle, NameCount, Scraping,
+    TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay,
 };
 use headwater_blockfmt::BlockMeta;
 use headwater_model::duration::format_duration;
@@ -140,6 +140,19 @@ impl TsdbView for Store {
 
     fn blocks(&self) -> Result<Vec<BlockMeta>> {
         Ok(self.0.blocks())
+    }
+
+    fn damaged_blocks(&self) -> Result<Vec<DamagedBlock>> {
+        let told = |block: headwater_tsdb::DamagedBlock| DamagedBlock {
+            ulid: block.ulid,
+            path: block.dir.display().to_string(),
+            served: block.served,
+            num_series: block.series,
+            lost_series: block.lost_series,
+            damaged_chunks: block.damaged_chunks,
+            damage: block.damage,
+        };
+        Ok(self.0.damaged_blocks().into_iter().map(told).collect())
     }
 
     /// The log is replayed before anybody can ask: all of it.

@@ -28,6 +28,7 @@ use crate::block::write::remove_block;
 use crate::block::{Block, set};
 use crate::db::{Db, Inner};
 
+pub use retention::Retention;
 pub(crate) use retire::Retiring;
 
 /// How often the background thread looks for work.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_env::{Env, FaultyFiles, Files, MemoryFiles};
+use headwater_env::{Env, FaultyFiles, Files, FilesExt, MemoryFiles};
 use headwater_model::{Histogram, Matcher, SeriesColumns, Span, TimeRange};
 use headwater_storage::{
     Append, Delete, LabelQueries, LabelRequest, SampleValue, Select, SelectChunks, SelectRequest,
@@ -220,6 +220,29 @@ fn old_blocks_are_removed() {
     assert_eq!((done.merges, done.removed), (1, 1));
     let first = dump(&db).values().map(|s| s[0].0).min().unwrap();
     assert_eq!(first, 6 * HOUR);
+}
+
+#[test]
+fn data_keeps_to_its_share_of_the_disk() {
+    let env = in_memory();
+    let db = builder("data", env.clone()).open().unwrap();
+    fill(&db, 0, 14 * 60);
+    db.maintain().unwrap();
+    let blocks = db.blocks().len();
+    let used = env.files.dir_size(Path::new("data")).unwrap();
+    let space = env.files.total_space(Path::new("data")).unwrap();
+    let share = |bytes: u64| bytes as f64 * 100.0 / space as f64;
+    db.set_retention(|retention| retention.percentage = share(2 * used));
+    assert_eq!(db.maintain().unwrap().removed, 0);
+    // One byte less than there is: the oldest block goes.
+    let now = env.files.dir_size(Path::new("data")).unwrap();
+    db.set_retention(|retention| retention.percentage = share(now - 1));
+    assert_eq!(db.maintain().unwrap().removed, 1);
+    assert_eq!(db.blocks().len(), blocks - 1);
+    // The head stays, however little is allowed.
+    db.set_retention(|retention| retention.percentage = share(1));
+    assert_eq!(db.maintain().unwrap().removed, blocks - 1);
+    assert!(!dump(&db).is_empty());
 }
 
 #[test]
@@ -472,6 +495,9 @@ fn a_snapshot_is_a_store_of_its_own() {
     let blocks_only = Path::new("data/snapshots/two");
     db.snapshot(blocks_only, false).unwrap();
     fill(&db, 7 * 60, 7 * 60 + 5);
+    // What happens to the store afterwards does not reach the copies.
+    block_on(db.delete(Vec::new(), TimeRange::new(0, 3 * HOUR))).unwrap();
+    db.clean_tombstones().unwrap();
     let open = |dir: &Path| builder(dir, env.clone()).open().unwrap();
     assert_eq!(dump(&open(copy)), before);
     let last = dump(&open(blocks_only))
