@@ -1,31 +1,38 @@
 //! `compare`: our server and a peer do the same work in one run, seen only from outside.
 //!
 //! `cargo run --release -p headwater-bench --bin compare -- metrics` builds our Prometheus, finds
-//! Debian's, lets both scrape the same bodies and answer the same queries, and prints what each
-//! spent: CPU seconds, peak memory, bytes on disk, latency. Times are medians.
+//! Debian's and its VictoriaMetrics, lets all take the same remote writes and answer the same
+//! queries, and prints what each spent: CPU, peak memory, bytes on disk, latency. README.md tells
+//! how to read it.
 //!
 //! `-- logs` pushes a gigabyte of lines to our Loki, and to a peer if one is named, and asks nine questions
 //! whose answers it checks. `--megabytes 50` is a quick run.
+//!
+//! `-- pipeline` moves messages and log lines through our hekad and through rsyslog.
 
-mod feed;
 mod logs;
 mod measure;
 mod metrics;
+mod pipeline;
 mod report;
-mod workload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::metrics::MetricsOptions;
+use crate::pipeline::PipelineOptions;
+
 /// Compares Headwater with a peer on this machine.
 #[derive(Debug, Parser)]
 enum Command {
-    /// A Prometheus server: scraping, disk, restart, queries.
+    /// A Prometheus server: remote write and read, memory, queries, disk, restart, scraping.
     Metrics(MetricsOptions),
     /// A Loki server: pushing, disk, nine questions.
     Logs(LogsOptions),
+    /// A hekad: messages and lines over TCP and files, patterns, disk queue, latency, memory.
+    Pipeline(PipelineOptions),
 }
 
 /// How many lines there are, and who takes them.
@@ -51,29 +58,10 @@ pub(crate) struct LogsOptions {
     pushers: usize,
 }
 
-/// How much work is done.
-#[derive(Debug, Parser)]
-pub(crate) struct MetricsOptions {
-    /// The peer's binary; Debian's `prometheus` if not given.
-    #[arg(long)]
-    peer: Option<PathBuf>,
-    /// Our binary; built in release mode if not given.
-    #[arg(long)]
-    ours: Option<PathBuf>,
-    /// Number of targets; each has 100 series.
-    #[arg(long, default_value_t = 100)]
-    targets: usize,
-    /// Samples of every series, 15 s apart.
-    #[arg(long, default_value_t = 360)]
-    samples: usize,
-    /// How often each query is asked.
-    #[arg(long, default_value_t = 7)]
-    repeat: usize,
-}
-
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Metrics(options) => metrics::compare(&options),
         Command::Logs(options) => logs::compare(&options),
+        Command::Pipeline(options) => pipeline::compare(&options),
     }
 }

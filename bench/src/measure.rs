@@ -28,10 +28,19 @@ pub(crate) fn cpu_seconds(pid: u32) -> f64 {
 
 /// The most memory that a process has held, in MiB.
 pub(crate) fn peak_memory_mib(pid: u32) -> f64 {
+    status_mib(pid, "VmHWM:")
+}
+
+/// The memory that a process holds now, in MiB.
+pub(crate) fn memory_mib(pid: u32) -> f64 {
+    status_mib(pid, "VmRSS:")
+}
+
+fn status_mib(pid: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status
         .lines()
-        .find(|line| line.starts_with("VmHWM:"))
+        .find(|line| line.starts_with(name))
         .unwrap_or_default();
     let kib: f64 = line
         .split_whitespace()

@@ -202,6 +202,19 @@ impl Server {
         Self::run(path, folder, arguments, port, "/-/ready")
     }
 
+    /// Starts VictoriaMetrics (one process) on `folder` and waits until it answers.
+    pub fn victoria_metrics(path: &Path, folder: &Path) -> Self {
+        let port = free_port();
+        let arguments = vec![
+            format!("-storageDataPath={}", folder.join("data").display()),
+            format!("-httpListenAddr=127.0.0.1:{port}"),
+            "-retentionPeriod=10y".to_owned(),
+            // Samples are found at once, as they are in the others.
+            "-search.latencyOffset=0s".to_owned(),
+        ];
+        Self::run(path, folder, arguments, port, "/health")
+    }
+
     fn run(
         path: &Path,
         folder: &Path,
@@ -247,4 +260,64 @@ impl Server {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
+}
+
+/// What a program that ran to its end has used.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// Whether it said so.
+    pub success: bool,
+    /// CPU seconds, in user and kernel mode.
+    pub cpu: f64,
+    /// Seconds.
+    pub wall: f64,
+    /// The most memory that it held, in MiB.
+    pub peak_mib: f64,
+    /// What it printed.
+    pub output: String,
+}
+
+/// Runs a program to its end and says what it used.
+///
+/// # Panics
+/// It does not start.
+#[expect(
+    unsafe_code,
+    clippy::zombie_processes,
+    reason = "the standard library does not tell what a child has used; wait4 waits for it instead"
+)]
+pub fn run_to_end(path: &Path, arguments: &[String], folder: &Path) -> Usage {
+    let output = tempfile::tempfile().expect("a temporary file");
+    let start = std::time::Instant::now();
+    let child = Command::new(path)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("a second handle"))
+        .stderr(output.try_clone().expect("a third handle"))
+        .spawn()
+        .unwrap_or_else(|error| panic!("{} does not start: {error}", path.display()));
+    let (mut status, pid) = (0, child.id() as libc::pid_t);
+    // SAFETY: an all-zero rusage is a valid value of this plain struct.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for writes of their types during the call, and the child has
+    // not been waited for, so its id is its own.
+    let waited = unsafe { libc::wait4(pid, &mut status, 0, &mut usage) };
+    assert_eq!(waited, pid, "{} cannot be waited for", path.display());
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    Usage {
+        success: libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0,
+        cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        wall: start.elapsed().as_secs_f64(),
+        peak_mib: usage.ru_maxrss as f64 / 1024.0,
+        output: printed(output),
+    }
+}
+
+fn printed(mut file: std::fs::File) -> String {
+    use std::io::Seek;
+    let mut bytes = Vec::new();
+    let _ = file.rewind();
+    let _ = file.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -6,19 +6,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use gungraun::prelude::*;
-use gungraun::{Callgrind, EventKind};
 use headwater_chunkstore::part::{Column, Part, PartOptions, PartWriter, Rows};
+use headwater_instructions::at_most;
 use headwater_logql::{Engine, EngineLimits, LogQuery};
 use headwater_model::Labels;
 use headwater_storage::MemoryLogs;
-
-fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
-    let mut tool = Callgrind::default();
-    tool.hard_limits([(EventKind::Ir, instructions)]);
-    let mut config = LibraryBenchmarkConfig::default();
-    config.tool(tool);
-    config
-}
 
 const SECOND: i64 = 1_000_000_000;
 const LINES: i64 = 10_000;

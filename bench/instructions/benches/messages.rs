@@ -3,21 +3,13 @@
 #![expect(missing_docs, reason = "the macros of the harness make public items")]
 
 use gungraun::prelude::*;
-use gungraun::{Callgrind, EventKind};
+use headwater_instructions::at_most;
 use headwater_pipeline::Event;
 use headwater_pipeline::matcher::{Matcher, MatcherSet};
 use headwater_pipeline::message::{Field, Message, Verifier, put_frame, record_max};
 use headwater_pipeline::plugin::{Decoder, Incoming, cut};
 use headwater_pipeline::plugins::decoders::ProtobufDecoder;
 use headwater_pipeline::plugins::splitters::HekaFramingSplitter;
-
-fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
-    let mut tool = Callgrind::default();
-    tool.hard_limits([(EventKind::Ir, instructions)]);
-    let mut config = LibraryBenchmarkConfig::default();
-    config.tool(tool);
-    config
-}
 
 fn message(number: i64) -> Message {
     Message {

@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gungraun::prelude::*;
-use gungraun::{Callgrind, EventKind};
 use headwater_blockfmt::{Encoding, XorAppender, decode};
 use headwater_env::Env;
 use headwater_exposition::{Event, Format, Options, Parser};
+use headwater_instructions::at_most;
 use headwater_model::{Labels, Matcher, SeriesColumns, TimeRange};
 use headwater_promql::{Engine, EngineOptions, ParseOptions};
 use headwater_query::{EvalRequest, Evaluate};
@@ -20,14 +20,6 @@ use headwater_storage::{
     block_on,
 };
 use headwater_tsdb::Db;
-
-fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
-    let mut tool = Callgrind::default();
-    tool.hard_limits([(EventKind::Ir, instructions)]);
-    let mut config = LibraryBenchmarkConfig::default();
-    config.tool(tool);
-    config
-}
 
 fn body() -> Vec<u8> {
     let mut body = String::from("# TYPE http_requests_total counter\n");

@@ -10,10 +10,10 @@ use headwater_tests::exporter::{Exporter, Page};
 use headwater_tests::process::Server;
 use headwater_tests::{api, eventually};
 
-use crate::workload;
+use super::workload;
 
 /// Starts `binary` on `folder`, lets it scrape every page of every target once, and stops feeding.
-pub(crate) fn feed(
+pub(super) fn feed(
     binary: &Path,
     folder: &Path,
     targets: usize,
