@@ -1,7 +1,8 @@
 //! The distributor: checks what is pushed, completes it, and passes it on.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use headwater_chunkstore::{PushEntry, PushStream};
 use headwater_env::Clock;
@@ -10,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::error::{PushError, Reason};
 use crate::ingester::{Ingester, size_of_entries};
-use crate::level::{DETECTED_LEVEL, detect};
+use crate::level::{DETECTED_LEVEL, detect, of_labels, of_line};
 use crate::limits::Limits;
 use crate::rate::TokenBucket;
 use crate::service_name::with_service_name;
@@ -276,15 +277,34 @@ fn complete(entry: &mut PushEntry, stream: &Labels, limits: &Limits) {
     {
         return;
     }
-    let level = detect(
-        &entry.line,
-        stream,
-        &entry.metadata,
-        &limits.log_level_fields,
-    );
+    let fields = &limits.log_level_fields;
+    if entry.metadata.is_empty() {
+        let level = of_labels(stream, &entry.metadata, fields);
+        let level = level
+            .unwrap_or_else(|| Cow::Borrowed(of_line(&entry.line, fields).unwrap_or("unknown")));
+        entry.metadata = level_alone(&level);
+        return;
+    }
+    let level = detect(&entry.line, stream, &entry.metadata, fields);
     let mut builder = entry.metadata.to_builder();
     builder.set(DETECTED_LEVEL, &level);
     entry.metadata = builder.build();
+}
+
+/// Metadata that tells the level and nothing else. Nearly all entries share one of a few.
+fn level_alone(level: &str) -> Labels {
+    static KNOWN: LazyLock<Vec<(&str, Labels)>> = LazyLock::new(|| {
+        let levels = [
+            "unknown", "trace", "debug", "info", "warn", "error", "critical", "fatal",
+        ];
+        let labels = |level| (level, Labels::from_pairs([(DETECTED_LEVEL, level)]));
+        levels.into_iter().map(labels).collect()
+    });
+    let known = KNOWN.iter().find(|(known, _)| *known == level);
+    known.map_or_else(
+        || Labels::from_pairs([(DETECTED_LEVEL, level)]),
+        |(_, labels)| labels.clone(),
+    )
 }
 
 /// Entries of one time but different lines get times of their own.

@@ -180,9 +180,23 @@ impl Ingester {
         let window = i64::try_from(self.config.max_chunk_age.as_nanos() / 2).unwrap_or(i64::MAX);
         let rate = limits.per_stream_rate_limit.bytes() as f64;
         let labels = stream.labels.clone();
-        stream
-            .entries
-            .retain(|entry| state.takes(entry, window, rate, burst, now, &labels, &mut refused));
+        // An entry is compared with the last one that was taken, of this push or an earlier one.
+        let earlier = state.last.take();
+        let mut last = earlier.as_ref();
+        let mut taken = Vec::with_capacity(total);
+        for entry in &stream.entries {
+            let takes = last != Some(entry)
+                && state.takes(entry, window, rate, burst, now, &labels, &mut refused);
+            if takes {
+                last = Some(entry);
+            }
+            taken.push(takes);
+        }
+        state.last = last.cloned();
+        if taken.contains(&false) {
+            let mut taken = taken.into_iter();
+            stream.entries.retain(|_| taken.next().unwrap_or(false));
+        }
         for (reason, entries, bytes) in refused.counts() {
             ignored(Ignored {
                 reason,
@@ -237,9 +251,6 @@ impl Stream {
         labels: &Labels,
         refused: &mut Refused,
     ) -> bool {
-        if self.last.as_ref() == Some(entry) {
-            return false;
-        }
         let size = size_of_entries(std::slice::from_ref(entry));
         let oldest = self.newest.saturating_sub(window);
         if self.newest != i64::MIN && entry.time < oldest {
@@ -261,7 +272,6 @@ impl Stream {
             return false;
         }
         self.newest = self.newest.max(entry.time);
-        self.last = Some(entry.clone());
         true
     }
 }
