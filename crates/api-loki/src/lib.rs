@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+mod follow;
 mod form;
 #[cfg(feature = "golden")]
 pub mod golden;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod json;
 mod metrics;
 mod observe;
@@ -18,3 +21,5 @@ pub use error::ApiError;
 pub use form::MAX_FORM_BYTES;
 pub use parts::{Parts, ServiceState, Settings, Status};
 pub use router::router;
+#[cfg(feature = "grpc")]
+pub use router::router_with_grpc;

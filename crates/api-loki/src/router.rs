@@ -15,12 +15,30 @@ use crate::state::Api;
 
 /// All routes of a server that has every module.
 pub fn router(parts: Parts) -> Router {
-    let observer = Observer::new(&parts.registry);
+    routes(Api::new(registered(parts)))
+}
+
+/// The routes of HTTP and of gRPC, which share their bounds.
+#[cfg(feature = "grpc")]
+pub fn router_with_grpc(
+    parts: Parts,
+    settings: &crate::grpc::Settings,
+) -> (Router, tonic::service::Routes) {
+    let api = Api::new(registered(parts));
+    let grpc = crate::grpc::routes(&api, settings);
+    (routes(api), grpc)
+}
+
+fn registered(parts: Parts) -> Parts {
     parts.registry.register(Modules {
         distributor: parts.distributor.clone(),
         ingester: parts.ingester.clone(),
     });
-    let api = Api::new(parts);
+    parts
+}
+
+fn routes(api: Api) -> Router {
+    let observer = Observer::new(&api.parts.registry);
     Router::new()
         .nest("/loki/api/v1", current())
         .nest("/api/prom", first())

@@ -97,6 +97,12 @@ impl Api {
             .map_err(|error| ApiError::internal(format_args!("the work failed: {error}")))?
     }
 
+    /// How many follow a tenant.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn tails(&self, tenant: &str) -> usize {
+        self.tails.lock().get(tenant).copied().unwrap_or(0)
+    }
+
     /// Counts a follower of a tenant; the guard gives its place back.
     ///
     /// # Errors

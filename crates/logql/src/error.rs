@@ -9,6 +9,8 @@ pub struct ParseError {
     /// Line and column of the offending token. Loki loses the line behind
     /// some tokens and then tells 0; an error without any place has both 0.
     place: (usize, usize),
+    /// Whether Loki would notice only once it meets a stream.
+    late: bool,
 }
 
 impl ParseError {
@@ -21,12 +23,22 @@ impl ParseError {
         Self {
             message: message.into(),
             place,
+            late: false,
         }
     }
 
     /// An error of building a stage, which Loki words with the stage's text.
     pub(crate) fn stage(stage: impl std::fmt::Display, cause: impl std::fmt::Display) -> Self {
-        Self::new(format!("stage '{stage}' : {cause}"))
+        Self {
+            late: true,
+            ..Self::new(format!("stage '{stage}' : {cause}"))
+        }
+    }
+
+    /// Whether Loki notices the mistake only where a stream is selected: it
+    /// builds most stages then.
+    pub(crate) const fn is_late(&self) -> bool {
+        self.late
     }
 
     /// The message without the place.

@@ -16,6 +16,7 @@ mod units;
 pub use ast::Expr;
 pub use error::ParseError;
 pub use exec::{
-    Engine, EngineLimits, Entry, LogAnswer, LogQuery, LogStats, LogValue, Pairs, Stream, Tail,
+    Engine, EngineLimits, Entry, LineSample, LogAnswer, LogQuery, LogStats, LogValue, Pairs,
+    SampleSeries, Stream, Tail,
 };
 pub use parse::{parse, parse_selector, parse_unchecked};

@@ -71,6 +71,9 @@ settings! {
         pub max_query_range: Duration,
         /// How far back a query may look; 0 for no limit.
         pub max_query_lookback: Duration,
+        /// The length of the pieces in which long ranges are asked. Here a range is read as a whole;
+        /// answers are put together as if it were not, for clients know them so.
+        pub split_queries_by_interval: Duration = Duration::from_secs(3600),
         /// How long a query may take.
         pub query_timeout: Duration = Duration::from_secs(60),
         /// Lines of an answer; 0 for no limit.
@@ -136,9 +139,11 @@ fn default_level_fields() -> Vec<String> {
         "level",
         "LEVEL",
         "Level",
-        "Severity",
+        "log.level",
         "severity",
         "SEVERITY",
+        "Severity",
+        "SeverityText",
         "lvl",
         "LVL",
         "Lvl",

@@ -19,17 +19,17 @@ use crate::state::Api;
 use crate::time::SECOND;
 
 /// Lines that are looked at if the request does not say.
-const DEFAULT_LINES: usize = 100;
+pub(crate) const DEFAULT_LINES: usize = 100;
 /// Fields, or values of one, if the request does not say.
-const DEFAULT_LIMIT: usize = 1000;
+pub(crate) const DEFAULT_LIMIT: usize = 1000;
 
 /// What is known of a field.
 #[derive(Default)]
-struct Field {
-    /// What the newest value looks like.
-    kind: &'static str,
-    values: BTreeSet<String>,
-    parsers: BTreeSet<&'static str>,
+pub(crate) struct Field {
+    /// What the last value looks like that was met, stream by stream, the newest first.
+    pub(crate) kind: &'static str,
+    pub(crate) values: BTreeSet<String>,
+    pub(crate) parsers: BTreeSet<&'static str>,
     path: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn fields(
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = limit(&form, DEFAULT_LIMIT)?;
-    let found = detect(&api, &headers, &form).await?;
+    let found = asked(&api, &headers, &form).await?;
     let rows: Vec<Value> = found
         .iter()
         .take(limit)
@@ -61,7 +61,7 @@ pub(crate) async fn values(
     form: Form,
 ) -> Result<Response, ApiError> {
     let limit = limit(&form, DEFAULT_LIMIT)?;
-    let found = detect(&api, &headers, &form).await?;
+    let found = asked(&api, &headers, &form).await?;
     let body = match found.get(&name) {
         Some(field) => {
             let values: Vec<&String> = field.values.iter().take(limit).collect();
@@ -89,9 +89,10 @@ fn row(name: &str, field: &Field) -> Value {
 /// What a value looks like.
 fn kind(value: &str) -> &'static str {
     match value {
-        "true" | "false" => "boolean",
         value if value.parse::<i64>().is_ok() => "int",
         value if value.parse::<f64>().is_ok() => "float",
+        // Go's words for truth.
+        "t" | "T" | "TRUE" | "true" | "True" | "f" | "F" | "FALSE" | "false" | "False" => "boolean",
         value if ends_in(value, &["ns", "us", "µs", "ms", "s", "m", "h"]) => "duration",
         value
             if ends_in(
@@ -117,25 +118,35 @@ fn ends_in(value: &str, units: &[&str]) -> bool {
 }
 
 /// The fields of a sample of the newest lines.
-async fn detect(
+async fn asked(
     api: &Api,
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<BTreeMap<String, Field>, ApiError> {
     let tenant = api.tenant(headers)?;
-    let limits = api.limits(&tenant);
     let (start, end) = forward_bounds(form, api.now())?;
-    let text = form.first("query");
-    let expr = parse(text)?;
-    if !expr.is_log() {
-        return Err(ApiError::bad("only log selector is supported"));
-    }
-    check(&expr, &limits)?;
     let lines = match form.given("line_limit").map(str::parse::<usize>) {
         None => DEFAULT_LINES,
         Some(Ok(lines)) if lines > 0 => lines,
         Some(_) => return Err(ApiError::bad("line_limit must be a positive value")),
     };
+    detect(api, tenant, form.first("query"), (start, end), lines).await
+}
+
+/// The fields of the newest `lines` that a query lets pass in a range.
+pub(crate) async fn detect(
+    api: &Api,
+    tenant: String,
+    text: &str,
+    (start, end): (i64, i64),
+    lines: usize,
+) -> Result<BTreeMap<String, Field>, ApiError> {
+    let limits = api.limits(&tenant);
+    let expr = parse(text)?;
+    if !expr.is_log() {
+        return Err(ApiError::bad("only log selector is supported"));
+    }
+    check(&expr, &limits)?;
     let mut query = LogQuery::range(text, start, end, SECOND).with_limit(lines);
     query.categorize = true;
     let LogValue::Streams(streams) = run(api, &tenant, &limits, query).await?.value else {
@@ -173,25 +184,30 @@ impl Sample {
         for (name, value) in &entry.metadata {
             self.add(name, value);
         }
+        let told = |(name, _): &&(String, String)| !name.starts_with("__error");
+        // What parsers of the query found counts as found by the parser that reads the line.
+        let mut found: Vec<(String, String)> = entry.parsed.iter().filter(told).cloned().collect();
         let tree = serde_json::from_slice::<Value>(&entry.line).ok();
         let tree = tree.filter(Value::is_object);
         let (parser, tail) = match &tree {
             Some(_) => ("json", &mut self.json),
             None => ("logfmt", &mut self.logfmt),
         };
-        let parsed = match entry.parsed.is_empty() {
-            false => entry.parsed.clone(),
-            // Without the metadata: a field of the same name is the same field.
-            true => tail
-                .process(labels, entry.time, &entry.line, &Labels::empty())
-                .map(|(_, entry)| entry.parsed)
-                .unwrap_or_default(),
-        };
-        let told = |(name, _): &&(String, String)| !name.starts_with("__error");
-        for (name, value) in parsed.iter().filter(told) {
+        // Without the metadata: a field of the same name is the same field.
+        let parsed = tail
+            .process(labels, entry.time, &entry.line, &Labels::empty())
+            .map(|(_, entry)| entry.parsed)
+            .unwrap_or_default();
+        let read = parsed.iter().filter(told).cloned();
+        let from_line = found.len();
+        found.extend(read);
+        for (at, (name, value)) in found.iter().enumerate() {
             let field = self.add(name, value);
             field.parsers.insert(parser);
-            if let Some(tree) = tree.as_ref().filter(|_| field.path.is_empty()) {
+            let tree = tree
+                .as_ref()
+                .filter(|_| at >= from_line && field.path.is_empty());
+            if let Some(tree) = tree {
                 field.path = path_of(name, tree).unwrap_or_default();
             }
         }
@@ -199,9 +215,7 @@ impl Sample {
 
     fn add(&mut self, name: &str, value: &str) -> &mut Field {
         let field = self.fields.entry(name.to_owned()).or_default();
-        if field.values.is_empty() {
-            field.kind = kind(value);
-        }
+        field.kind = kind(value);
         field.values.insert(value.to_owned());
         field
     }
@@ -238,6 +252,7 @@ mod tests {
             ("5", "int"),
             ("0.5", "float"),
             ("true", "boolean"),
+            ("F", "boolean"),
             ("1.5s", "duration"),
             ("1m30s", "duration"),
             ("15.9MB", "bytes"),

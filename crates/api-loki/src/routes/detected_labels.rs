@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use headwater_model::Matcher;
 use headwater_storage::NanoRange;
 use serde_json::json;
 
 use crate::error::ApiError;
 use crate::form::Form;
 use crate::json;
+use crate::routes::labels::up_to;
 use crate::routes::range::forward_bounds;
 use crate::selector;
 use crate::state::Api;
@@ -36,8 +38,26 @@ pub(crate) async fn labels(
         Some(query) => selector::any(query)?,
         None => Vec::new(),
     };
+    let rows: Vec<_> = detect(&api, tenant, matchers, up_to(start, end))
+        .await?
+        .into_iter()
+        .map(|(name, values)| json!({ "label": name, "cardinality": values.len() }))
+        .collect();
+    let body = match rows.is_empty() {
+        true => json!({}),
+        false => json!({ "detectedLabels": rows }),
+    };
+    Ok(json::json(body.to_string()))
+}
+
+/// Labels that tell something, with their values.
+pub(crate) async fn detect(
+    api: &Api,
+    tenant: String,
+    matchers: Vec<Matcher>,
+    range: NanoRange,
+) -> Result<BTreeMap<String, BTreeSet<String>>, ApiError> {
     let found = api.read(move |api| {
-        let range = NanoRange::new(start, end.saturating_add(1));
         let mut found = BTreeMap::<String, BTreeSet<String>>::new();
         for labels in api.store().streams_in(&tenant, &matchers, range) {
             for (name, value) in &labels {
@@ -49,19 +69,11 @@ pub(crate) async fn labels(
         }
         Ok(found)
     });
-    let rows: Vec<_> = found
-        .await?
-        .into_iter()
-        .filter(|(name, values)| {
-            ALWAYS.contains(&name.as_str()) || !values.iter().all(|value| is_id(value))
-        })
-        .map(|(name, values)| json!({ "label": name, "cardinality": values.len() }))
-        .collect();
-    let body = match rows.is_empty() {
-        true => json!({}),
-        false => json!({ "detectedLabels": rows }),
-    };
-    Ok(json::json(body.to_string()))
+    let mut found = found.await?;
+    found.retain(|name, values| {
+        ALWAYS.contains(&name.as_str()) || !values.iter().all(|value| is_id(value))
+    });
+    Ok(found)
 }
 
 /// A number, or an id in hexadecimal with dashes.

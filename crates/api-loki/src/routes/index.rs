@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use headwater_chunkstore::Extent;
+use headwater_logs::Limits;
 use headwater_model::{Labels, Matcher};
 use headwater_storage::NanoRange;
 
@@ -32,52 +33,64 @@ pub(crate) async fn stats(
     let tenant = api.tenant(&headers)?;
     let (start, end) = forward_bounds(&form, api.now())?;
     let matchers = selector::any(form.first("query"))?;
-    let extents = api.read(move |api| {
-        let range = NanoRange::new(start, end);
-        Ok(api.store().extents(&tenant, &matchers, range)?)
-    });
-    let extents = extents.await?;
-    let sum = |part: fn(&Extent) -> f64| extents.iter().map(part).sum::<f64>().round();
+    let totals = totals(&api, tenant, matchers, NanoRange::new(start, end)).await?;
+    let Totals {
+        streams,
+        chunks,
+        bytes,
+        entries,
+    } = totals;
     Ok(json(format!(
-        "{{\"streams\":{},\"chunks\":{},\"bytes\":{},\"entries\":{}}}",
-        extents.len(),
-        sum(|extent| extent.blocks as f64),
-        sum(|extent| extent.bytes),
-        sum(|extent| extent.entries),
+        "{{\"streams\":{streams},\"chunks\":{chunks},\"bytes\":{bytes},\"entries\":{entries}}}"
     )))
 }
 
+/// What streams have together.
+pub(crate) struct Totals {
+    pub(crate) streams: u64,
+    pub(crate) chunks: u64,
+    pub(crate) bytes: u64,
+    pub(crate) entries: u64,
+}
+
+/// What the streams that are selected have in a range.
+pub(crate) async fn totals(
+    api: &Api,
+    tenant: String,
+    matchers: Vec<Matcher>,
+    range: NanoRange,
+) -> Result<Totals, ApiError> {
+    let extents = api.read(move |api| Ok(api.store().extents(&tenant, &matchers, range)?));
+    let extents = extents.await?;
+    let sum = |part: fn(&Extent) -> f64| extents.iter().map(part).sum::<f64>().round() as u64;
+    Ok(Totals {
+        streams: extents.len() as u64,
+        chunks: sum(|extent| extent.blocks as f64),
+        bytes: sum(|extent| extent.bytes),
+        entries: sum(|extent| extent.entries),
+    })
+}
+
 /// How volumes are put together.
-struct Grouping {
+pub(crate) struct Grouping {
     /// By single labels instead of sets of them.
     by_label: bool,
     /// Labels that count; empty for all.
     targets: Vec<String>,
-    limit: usize,
+    pub(crate) limit: usize,
 }
 
 impl Grouping {
     fn read(form: &Form, matchers: &[Matcher], most: usize) -> Result<Self, ApiError> {
-        let by_label = match form.first("aggregateBy") {
-            "" | "series" => false,
-            "labels" => true,
-            _ => return Err(ApiError::bad("invalid aggregation option")),
-        };
-        let mut targets: Vec<String> = form
+        let targets = form
             .first("targetLabels")
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty())
             .map(str::to_owned)
             .collect();
-        if targets.is_empty() && !by_label {
-            targets = matchers
-                .iter()
-                .map(|matcher| matcher.name.clone())
-                .collect();
-        }
         let limit = match form.given("limit").map(str::parse::<usize>) {
-            None | Some(Ok(0)) => DEFAULT_ROWS,
+            None => 0,
             Some(Ok(limit)) => limit,
             Some(Err(_)) => {
                 let text = form.first("limit");
@@ -86,11 +99,34 @@ impl Grouping {
                 )));
             }
         };
-        let limit = if most > 0 { limit.min(most) } else { limit };
+        Self::new(form.first("aggregateBy"), targets, matchers, limit, most)
+    }
+
+    /// How to group by `by` and the labels in `targets`; at most `limit` rows (0 for as many as usual)
+    /// and never more than the tenant may have.
+    pub(crate) fn new(
+        by: &str,
+        mut targets: Vec<String>,
+        matchers: &[Matcher],
+        limit: usize,
+        most: usize,
+    ) -> Result<Self, ApiError> {
+        let by_label = match by {
+            "" | "series" => false,
+            "labels" => true,
+            _ => return Err(ApiError::bad("invalid aggregation option")),
+        };
+        if targets.is_empty() && !by_label {
+            targets = matchers
+                .iter()
+                .map(|matcher| matcher.name.clone())
+                .collect();
+        }
+        let limit = if limit == 0 { DEFAULT_ROWS } else { limit };
         Ok(Self {
             by_label,
             targets,
-            limit,
+            limit: if most > 0 { limit.min(most) } else { limit },
         })
     }
 
@@ -117,7 +153,7 @@ impl Grouping {
         let mut volumes = BTreeMap::new();
         for extent in extents {
             for row in self.rows(&extent.labels) {
-                *volumes.entry(row).or_insert(0.0) += extent.bytes;
+                *volumes.entry(row).or_insert(0.0) += extent.indexed_bytes();
             }
         }
         volumes
@@ -147,6 +183,17 @@ fn ranked(volumes: BTreeMap<Labels, f64>, limit: usize) -> Vec<(Labels, f64)> {
     rows
 }
 
+/// Whether the tenant may ask for volumes.
+pub(crate) fn check_enabled(limits: &Limits) -> Result<(), ApiError> {
+    match limits.volume_enabled {
+        true => Ok(()),
+        false => Err(ApiError::new(
+            axum::http::StatusCode::NOT_FOUND,
+            "Volume feature is disabled. Please see `limits_config.volume_enabled`",
+        )),
+    }
+}
+
 async fn asked(
     api: &Api,
     headers: &HeaderMap,
@@ -154,12 +201,7 @@ async fn asked(
 ) -> Result<(String, Vec<Matcher>, Grouping, i64, i64), ApiError> {
     let tenant = api.tenant(headers)?;
     let limits = api.limits(&tenant);
-    if !limits.volume_enabled {
-        return Err(ApiError::new(
-            axum::http::StatusCode::NOT_FOUND,
-            "Volume feature is disabled. Please see `limits_config.volume_enabled`",
-        ));
-    }
+    check_enabled(&limits)?;
     let (start, end) = forward_bounds(form, api.now())?;
     let matchers = selector::any(form.first("query"))?;
     let grouping = Grouping::read(form, &matchers, limits.volume_max_series)?;
@@ -173,15 +215,10 @@ pub(crate) async fn volume(
     form: Form,
 ) -> Result<Response, ApiError> {
     let (tenant, matchers, grouping, start, end) = asked(&api, &headers, &form).await?;
-    let rows = api.read(move |api| {
-        let extents = api
-            .store()
-            .extents(&tenant, &matchers, NanoRange::new(start, end))?;
-        Ok(ranked(grouping.volumes(&extents), grouping.limit))
-    });
+    let rows = volumes(&api, tenant, matchers, grouping, NanoRange::new(start, end)).await?;
     let mut out =
         String::from("{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":");
-    push_list(&mut out, rows.await?, |out, (labels, bytes)| {
+    push_list(&mut out, rows, |out, (labels, bytes)| {
         push_metric(out, &labels);
         out.push_str(",\"value\":");
         push_bytes(out, end / 1_000_000, bytes);
@@ -189,6 +226,30 @@ pub(crate) async fn volume(
     });
     out.push_str("}}");
     Ok(json(out))
+}
+
+/// Bytes by labels, the most first.
+pub(crate) async fn volumes(
+    api: &Api,
+    tenant: String,
+    matchers: Vec<Matcher>,
+    grouping: Grouping,
+    range: NanoRange,
+) -> Result<Vec<(Labels, f64)>, ApiError> {
+    api.read(move |api| {
+        let extents = api.store().extents(&tenant, &matchers, range)?;
+        Ok(ranked(grouping.volumes(&extents), grouping.limit))
+    })
+    .await
+}
+
+/// The labels of a row as a text: those of streams as a selector, single names as they are.
+#[cfg(feature = "grpc")]
+pub(crate) fn name_of(labels: &Labels) -> String {
+    match labels.iter().next() {
+        Some((name, NAME_ONLY)) => name.to_owned(),
+        _ => labels.to_string(),
+    }
 }
 
 fn push_bytes(out: &mut String, millis: i64, bytes: f64) {

@@ -21,13 +21,7 @@ pub(crate) async fn names(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let names = collect(&api, &headers, &form, |labels, names| {
-        for (name, _) in labels {
-            if !names.contains(name) {
-                names.insert(name.to_owned());
-            }
-        }
-    });
+    let names = collect(&api, &headers, &form, take_names);
     Ok(success(&names.await?))
 }
 
@@ -57,13 +51,57 @@ async fn collect(
         Some(query) => selector::checked(query)?,
         None => Vec::new(),
     };
+    texts(api, tenant, matchers, up_to(start, end), take).await
+}
+
+/// The range of a question whose end counts.
+pub(crate) const fn up_to(start: i64, end: i64) -> NanoRange {
+    NanoRange::new(start, end.saturating_add(1))
+}
+
+/// As `collect`, for those who know what is asked.
+pub(crate) async fn texts(
+    api: &Api,
+    tenant: String,
+    matchers: Vec<Matcher>,
+    range: NanoRange,
+    take: impl Fn(&Labels, &mut BTreeSet<String>) + Send + 'static,
+) -> Result<Vec<String>, ApiError> {
     api.read(move |api| {
         let mut found = BTreeSet::new();
-        let range = NanoRange::new(start, end.saturating_add(1));
         for labels in api.store().streams_in(&tenant, &matchers, range) {
             take(&labels, &mut found);
         }
         Ok(found.into_iter().collect())
+    })
+    .await
+}
+
+/// Adds the names of labels that are not known yet.
+pub(crate) fn take_names(labels: &Labels, names: &mut BTreeSet<String>) {
+    for (name, _) in labels {
+        if !names.contains(name) {
+            names.insert(name.to_owned());
+        }
+    }
+}
+
+/// Labels of the streams that one of the selectors selects; of all without a selector.
+pub(crate) async fn streams(
+    api: &Api,
+    tenant: String,
+    mut sets: Vec<Vec<Matcher>>,
+    range: NanoRange,
+) -> Result<BTreeSet<Labels>, ApiError> {
+    if sets.is_empty() {
+        sets.push(Vec::new());
+    }
+    api.read(move |api| {
+        let mut all = BTreeSet::new();
+        for matchers in &sets {
+            all.extend(api.store().streams_in(&tenant, matchers, range));
+        }
+        Ok(all)
     })
     .await
 }
@@ -76,20 +114,10 @@ pub(crate) async fn series(
 ) -> Result<Response, ApiError> {
     let tenant = api.tenant(&headers)?;
     let (start, end) = forward_bounds(&form, api.now())?;
-    let mut sets: Vec<Vec<Matcher>> = form
+    let sets = form
         .all(&["match[]", "match"])
         .map(selector::any)
         .collect::<Result<_, _>>()?;
-    if sets.is_empty() {
-        sets.push(Vec::new());
-    }
-    let found = api.read(move |api| {
-        let range = NanoRange::new(start, end.saturating_add(1));
-        let mut all = BTreeSet::new();
-        for matchers in &sets {
-            all.extend(api.store().streams_in(&tenant, matchers, range));
-        }
-        Ok(all)
-    });
-    Ok(label_sets(&found.await?))
+    let found = streams(&api, tenant, sets, up_to(start, end)).await?;
+    Ok(label_sets(&found))
 }

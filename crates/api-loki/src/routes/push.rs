@@ -55,7 +55,7 @@ pub(crate) async fn otlp(State(api): State<Api>, request: Request) -> Result<Res
 }
 
 /// Decodes and stores on a thread that may be busy and wait for the disk.
-async fn store(
+pub(crate) async fn store(
     api: &Api,
     tenant: String,
     decode: impl FnOnce(&Api, &str) -> Result<Vec<PushStream>, PushError> + Send + 'static,

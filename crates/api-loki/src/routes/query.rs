@@ -53,7 +53,8 @@ pub(crate) async fn range(
     check_length(start, end, &limits)?;
     let mut query = LogQuery::range(text, start, end, step)
         .with_limit(limit(&form, DEFAULT_LIMIT)?)
-        .with_direction(direction(&form)?);
+        .with_direction(direction(&form)?)
+        .with_split(split(&limits));
     query.interval = interval(&form)?;
     query.categorize = flags.categorize();
     if !expr.is_log() {
@@ -129,6 +130,14 @@ fn direction(form: &Form) -> Result<Direction, ApiError> {
         "forward" => Ok(Direction::Forward),
         other => Err(ApiError::bad(format_args!("invalid direction '{other}'"))),
     }
+}
+
+/// The length in nanoseconds of the pieces in which Loki would ask.
+fn split(limits: &Limits) -> i64 {
+    limits
+        .split_queries_by_interval
+        .millis()
+        .saturating_mul(1_000_000)
 }
 
 fn interval(form: &Form) -> Result<i64, ApiError> {
@@ -211,6 +220,34 @@ impl Drop for Abandoned {
     }
 }
 
+/// Gives a query the time that the tenant's queries have, or less if nobody waits for it any more.
+fn patient(limits: &Limits, query: &mut LogQuery) -> Abandoned {
+    let patience = Duration::from_millis(limits.query_timeout.millis().max(0) as u64);
+    if !patience.is_zero() {
+        query.cancel = CancelToken::with_deadline(Instant::now() + patience);
+    }
+    Abandoned(query.cancel.clone())
+}
+
+/// The samples of lines, within the tenant's limits.
+#[cfg(feature = "grpc")]
+pub(crate) async fn samples(
+    api: &Api,
+    tenant: &str,
+    limits: &Limits,
+    mut query: LogQuery,
+) -> Result<Vec<headwater_logql::SampleSeries>, ApiError> {
+    let _abandoned = patient(limits, &mut query);
+    let engine = api.engine(tenant, limits);
+    match api.parts.pool {
+        Some(_) => Ok(engine.samples(query).await?),
+        None => {
+            let work = move |_: &Api| Ok(headwater_storage::block_on(engine.samples(query))?);
+            api.read(work).await
+        }
+    }
+}
+
 /// Evaluates within the tenant's limits.
 pub(crate) async fn run(
     api: &Api,
@@ -218,11 +255,7 @@ pub(crate) async fn run(
     limits: &Limits,
     mut query: LogQuery,
 ) -> Result<LogAnswer, ApiError> {
-    let patience = Duration::from_millis(limits.query_timeout.millis().max(0) as u64);
-    if !patience.is_zero() {
-        query.cancel = CancelToken::with_deadline(Instant::now() + patience);
-    }
-    let _abandoned = Abandoned(query.cancel.clone());
+    let _abandoned = patient(limits, &mut query);
     let engine = api.engine(tenant, limits);
     let text = query.text.clone();
     let answer = match api.parts.pool {

@@ -256,6 +256,10 @@ impl Engine {
         }
     }
 
+    pub(super) fn store(&self) -> &dyn SelectLogs {
+        &*self.store
+    }
+
     /// Works on the threads of a pool, where a query takes as many as are idle.
     #[must_use]
     pub fn with_pool(mut self, pool: Arc<CpuPool>) -> Self {
@@ -264,7 +268,7 @@ impl Engine {
     }
 
     /// Does the work of a query: on the pool, or here if there is none.
-    async fn work<T: Send + 'static>(
+    pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
@@ -318,7 +322,7 @@ impl Engine {
         Ok(expr)
     }
 
-    fn budget(&self) -> Budget {
+    pub(super) fn budget(&self) -> Budget {
         Budget::new(Limits::NONE.with_bytes(self.limits.max_bytes))
     }
 
@@ -344,7 +348,10 @@ impl Engine {
         }
         let pipeline = match Pipeline::new(&log.stages, Wanted::All) {
             Ok(pipeline) => Arc::new(pipeline),
-            Err(error) => return self.unless_nothing_is_selected(log, query, error).await,
+            Err(error) if error.is_late() => {
+                return self.unless_nothing_is_selected(log, query, error).await;
+            }
+            Err(error) => return Err(error.into()),
         };
         let probe = match probe(&log.stages) {
             Some((end, wanted)) => Some(Arc::new(Pipeline::new(&log.stages[..end], wanted)?)),
@@ -458,6 +465,7 @@ fn hints(plan: &super::range::Plan) -> LogHints {
     let mut hints = LogHints::default();
     hints.needles = plan.pipeline.needles().to_vec();
     hints.without_metadata = !plan.reads_metadata();
+    hints.metadata_names = plan.metadata_names();
     hints.lines = match () {
         () if plan.reads_lines() => LineNeed::Bytes,
         () if plan.reads_lengths() => LineNeed::Length,

@@ -6,6 +6,7 @@ mod logs;
 mod metric;
 mod range;
 mod rows;
+mod samples;
 mod scan;
 mod tail;
 mod vector;
@@ -20,6 +21,7 @@ use crate::pipeline::Pipeline;
 
 pub use engine::{Engine, EngineLimits, LogAnswer, LogQuery, LogStats, LogValue};
 pub use logs::{Entry, Pairs, Stream};
+pub use samples::{LineSample, SampleSeries};
 pub(crate) use scan::Scan;
 pub use tail::Tail;
 

@@ -11,7 +11,8 @@ use crate::ast::{LineFilter, LineOp, LineOperand};
 #[derive(Debug)]
 enum Test {
     Contains(Box<Finder<'static>>),
-    Regex(Regex),
+    /// An expression, with a search for the text that every match holds, if there is one.
+    Regex(Regex, Option<Box<Finder<'static>>>),
     Pattern(Pattern),
     Ip(IpRange),
 }
@@ -26,7 +27,9 @@ impl Test {
                 Finder::new(text.as_bytes()).into_owned(),
             ))),
             (LineOp::Matches | LineOp::NotMatches, false) => {
-                Regex::new(text).map(Self::Regex).map_err(|e| e.to_string())
+                let regex = Regex::new(text).map_err(|e| e.to_string())?;
+                let finder = required(&regex).map(|text| Box::new(Finder::new(text).into_owned()));
+                Ok(Self::Regex(regex, finder))
             }
             (LineOp::Pattern | LineOp::NotPattern, false) => {
                 Pattern::for_filter(text).map(Self::Pattern)
@@ -37,11 +40,21 @@ impl Test {
     fn holds(&self, line: &[u8]) -> bool {
         match self {
             Self::Contains(finder) => finder.find(line).is_some(),
-            Self::Regex(regex) => regex.is_match_bytes(line),
+            Self::Regex(regex, finder) => {
+                let perhaps = |finder: &Finder<'_>| finder.find(line).is_some();
+                finder.as_deref().is_none_or(perhaps) && regex.is_match_bytes(line)
+            }
             Self::Pattern(pattern) => pattern.matches(line),
             Self::Ip(range) => range.is_in(line),
         }
     }
+}
+
+/// The text that every match holds. The character that stands for bytes that are no text is none:
+/// those bytes themselves lie in the line.
+fn required(regex: &Regex) -> Option<&[u8]> {
+    let text = regex.required();
+    (!text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER)).then_some(text.as_bytes())
 }
 
 /// A compiled line filter.
@@ -77,17 +90,19 @@ impl LineTest {
                 .literals()
                 .max_by_key(|l| l.len())
                 .map(<[u8]>::to_vec),
-            Test::Regex(_) | Test::Ip(_) => None,
+            Test::Regex(regex, _) => required(regex).map(<[u8]>::to_vec),
+            Test::Ip(_) => None,
         };
         let needles: Option<Vec<Vec<u8>>> = self.tests.iter().map(needle).collect();
         needles.filter(|all| all.iter().all(|n| !n.is_empty()))
     }
 
-    /// The only text that is looked for, if the filter is that simple: then a
-    /// search over a whole block finds the lines.
+    /// The only text that is looked for, if the filter is that simple, or that
+    /// every match holds: then a search over a whole block finds the lines.
     pub(crate) fn finder(&self) -> Option<&Finder<'static>> {
         match (&self.tests[..], self.negative) {
             ([Test::Contains(finder)], false) if !finder.needle().is_empty() => Some(finder),
+            ([Test::Regex(_, finder)], false) => finder.as_deref(),
             _ => None,
         }
     }

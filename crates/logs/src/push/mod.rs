@@ -13,6 +13,8 @@ mod proto;
 mod wire;
 
 use headwater_chunkstore::PushStream;
+use headwater_model::Labels;
+use headwater_model::label::LabelsBuilder;
 
 use crate::error::PushError;
 pub use labels::parse_labels;
@@ -61,6 +63,21 @@ pub fn decode_otlp(
         _ => return Err(bad(format!("content type: {kind} is not supported"))),
     };
     mapping::streams(resources, config, now)
+}
+
+/// Structured metadata with names that queries can write; empty values are dropped.
+///
+/// # Errors
+/// 400: a name cannot be made writable, or there are too many.
+pub fn metadata<'a>(
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Labels, PushError> {
+    let mut builder = LabelsBuilder::new();
+    for (name, value) in pairs {
+        names::room(builder.len())?;
+        builder.set(&names::normalized(name)?, value);
+    }
+    Ok(builder.build())
 }
 
 /// The message as OTLP wants errors: a protobuf `google.rpc.Status` whose field 2 is the text.

@@ -244,7 +244,6 @@ settings! {
         pub(crate) deletion_mode: Inert,
         pub(crate) metric_aggregation_enabled: Inert,
         pub(crate) pattern_persistence_enabled: Inert,
-        pub(crate) split_queries_by_interval: Inert,
         pub(crate) split_metadata_queries_by_interval: Inert,
         pub(crate) max_query_parallelism: Inert,
         pub(crate) tsdb_max_query_parallelism: Inert,

@@ -1,0 +1,4 @@
+//! The API as its clients see it.
+
+#[cfg(feature = "grpc")]
+mod grpc;
