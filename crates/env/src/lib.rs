@@ -4,7 +4,7 @@
 //!
 //! `clock` and `rng` are one screen each. `files` holds the contract of the
 //! file system; `real`, `memory` and `faulty` implement it, the latter two over
-//! `disk`; `stream` puts buffered sequential reading and writing on top.
+//! `disk`, `overlay` keeps changes to another away from it; `stream` puts buffered sequential reading and writing on top.
 
 mod clock;
 mod disk;
@@ -12,6 +12,7 @@ mod error;
 mod faulty;
 mod files;
 mod memory;
+mod overlay;
 mod real;
 mod region;
 mod rng;
@@ -24,6 +25,7 @@ pub use error::{FileError, FileErrorKind, Result};
 pub use faulty::FaultyFiles;
 pub use files::{DirEntry, File, Files, FilesExt, OpenMode};
 pub use memory::MemoryFiles;
+pub use overlay::OverlayFiles;
 pub use real::RealFiles;
 pub use region::Region;
 pub use rng::{Rng, RngExt, SeededRng, SystemRng};
