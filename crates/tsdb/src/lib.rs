@@ -8,8 +8,10 @@
 //! them, `read` joins head and blocks, `labels` answers questions about labels,
 //! `maintain` moves data from head to blocks and removes what is old.
 //! `golden`, with the feature of this name, runs recorded directories.
+//! `backfill` makes blocks of samples that do not come through the head.
 
 mod block;
+pub mod backfill;
 mod chunk_snapshot;
 mod db;
 mod error;
