@@ -72,7 +72,7 @@ fn bench_xor(criterion: &mut Criterion, name: &str, samples: &[(i64, f64)]) {
         bencher.iter(encode)
     });
     let appender = encode();
-    bench_decode(&mut group, name, Encoding::Xor, appender.bytes());
+    bench_decode(&mut group, name, Encoding::Xor, &appender.to_bytes());
     group.finish();
 }
 

@@ -229,16 +229,22 @@ impl BitWriter {
         self.buffer.len()
     }
 
-    /// Half as much again: chunks of one series are alike in size, and half a million series
-    /// would pay for generous steps.
+    /// A quarter more at least: half a million series would pay for generous steps.
     #[cold]
     fn grow(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer).into_vec();
-        let len = (buffer.len() + buffer.len() / 2).max(FIRST_BYTES);
+        let len = allocated(buffer.len() + buffer.len() / 4).max(FIRST_BYTES);
         buffer.reserve_exact(len - buffer.len());
         buffer.resize(len, 0);
         self.buffer = buffer.into();
     }
+}
+
+/// What allocators give to one who asks for more than `len` bytes: their classes are a quarter of
+/// a power of two apart, and what is asked for in between is lost.
+fn allocated(len: usize) -> usize {
+    let step = ((len + 1).next_power_of_two() / 8).max(16);
+    (len + 1).next_multiple_of(step)
 }
 
 #[cfg(test)]
@@ -255,6 +261,17 @@ mod tests {
         assert_eq!(reader.read(64), 0);
         assert!(reader.overrun());
         assert_eq!(reader.remaining(), 0);
+    }
+
+    #[test]
+    fn buffers_grow_in_steps_that_allocators_have() {
+        let mut len = FIRST_BYTES;
+        let mut steps = Vec::new();
+        while len < 600 {
+            len = allocated(len + len / 4);
+            steps.push(len);
+        }
+        assert_eq!(steps, [64, 96, 128, 192, 256, 384, 512, 768]);
     }
 
     #[test]

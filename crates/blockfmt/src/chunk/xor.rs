@@ -29,7 +29,7 @@ const HEADER: usize = 2;
 const DOD_BITS: [u32; 5] = [0, 14, 17, 20, 64];
 
 /// Writes an XOR chunk sample by sample. 48 bytes and the chunk itself, so that a head can keep
-/// one in each series; its bytes can be read at any time.
+/// one in each series; what was written can be read at any time.
 #[derive(Clone, Debug)]
 pub struct XorAppender {
     bits: BitWriter,
@@ -116,8 +116,9 @@ impl XorAppender {
         }
         self.time = time;
         self.value = bits;
+        // The chunk's own count is written when the chunk is asked for: an append then changes
+        // one cache line of it, its last.
         self.count += 1;
-        self.bits.patch(0, &self.count.to_be_bytes());
     }
 
     /// Number of samples.
@@ -135,9 +136,15 @@ impl XorAppender {
         f64::from_bits(self.value)
     }
 
-    /// The chunk so far: always whole and readable.
-    pub fn bytes(&self) -> &[u8] {
-        self.bits.bytes()
+    /// The length of the chunk so far in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty: the count comes first")]
+    pub fn len(&self) -> usize {
+        self.bits.len()
+    }
+
+    /// The address of the byte that the next sample goes to, for those who fetch memory ahead.
+    pub fn tail_address(&self) -> usize {
+        self.bits.bytes().as_ptr().addr() + self.bits.len()
     }
 
     /// Bytes of memory beside the appender itself.
@@ -145,9 +152,11 @@ impl XorAppender {
         self.bits.capacity()
     }
 
-    /// The finished chunk in an allocation of its own size.
+    /// The chunk so far, whole and readable, in an allocation of its own size.
     pub fn to_bytes(&self) -> Bytes {
-        Bytes::copy_from_slice(self.bytes())
+        let mut data = self.bits.bytes().to_vec();
+        data[..HEADER].copy_from_slice(&self.count.to_be_bytes());
+        data.into()
     }
 
     /// The encoding of what is written.
@@ -400,13 +409,13 @@ mod tests {
         expected.extend([0xe8, 0x07]); // uvarint 1000
         // 0 (same value) 0 (even) 11 00001 001011 then 11 ones
         expected.extend([0b0011_0000, 0b1001_0111, 0b1111_1111, 0b1100_0000]);
-        assert_eq!(appender.bytes(), expected);
+        assert_eq!(appender.to_bytes(), expected);
     }
 
     #[test]
     fn an_empty_chunk_has_no_samples() {
         assert_eq!(
-            decode_all(XorAppender::new().bytes()).unwrap(),
+            decode_all(&XorAppender::new().to_bytes()).unwrap(),
             FloatColumn::default()
         );
     }
@@ -416,7 +425,7 @@ mod tests {
         let appender = encode(&[(10, 1.0), (20, 2.0), (30, 3.0), (40, 4.0)]);
         let mut into = FloatColumn::default();
         into.push_with_start(5, 0.0, 1);
-        decode(appender.bytes(), TimeRange::new(20, 30), &mut into).unwrap();
+        decode(&appender.to_bytes(), TimeRange::new(20, 30), &mut into).unwrap();
         assert_eq!(into.times, [5, 20, 30]);
         assert_eq!(into.values, [0.0, 2.0, 3.0]);
         assert_eq!(into.starts, [1, 0, 0]);
@@ -426,7 +435,7 @@ mod tests {
             TimeRange::new(21, 29),
             TimeRange::new(30, 20),
         ] {
-            decode(appender.bytes(), empty, &mut into).unwrap();
+            decode(&appender.to_bytes(), empty, &mut into).unwrap();
         }
         assert_eq!(into.len(), 3);
     }
@@ -434,7 +443,7 @@ mod tests {
     #[test]
     fn damage_is_refused_and_leaves_the_column_alone() {
         let appender = encode(&[(10, 1.0), (20, 2.5), (35, 3.1)]);
-        let whole = appender.bytes();
+        let whole = appender.to_bytes();
         for len in 0..whole.len() {
             let mut into = column(&[(1, 1.0)]);
             assert!(
@@ -453,7 +462,7 @@ mod tests {
 
     #[test]
     fn times_must_ascend() {
-        let error = decode_all(encode(&[(10, 1.0), (10, 2.0)]).bytes()).unwrap_err();
+        let error = decode_all(&encode(&[(10, 1.0), (10, 2.0)]).to_bytes()).unwrap_err();
         assert_eq!(error.to_string(), "xor chunk, byte 2: times do not ascend");
     }
 
@@ -464,9 +473,9 @@ mod tests {
         for n in 0..120 {
             whole.append(n * 15_000, n as f64);
             resumed.append(n * 15_000, n as f64);
-            resumed = XorAppender::resume(resumed.bytes()).unwrap();
+            resumed = XorAppender::resume(&resumed.to_bytes()).unwrap();
         }
-        assert_eq!(resumed.bytes(), whole.bytes());
+        assert_eq!(resumed.to_bytes(), whole.to_bytes());
     }
 
     #[test]
@@ -497,18 +506,18 @@ mod tests {
         #[test]
         fn samples_come_back(samples in samples()) {
             let appender = encode(&samples);
-            prop_assert_eq!(decode_all(appender.bytes()).unwrap(), column(&samples));
+            prop_assert_eq!(decode_all(&appender.to_bytes()).unwrap(), column(&samples));
         }
 
         #[test]
         fn a_resumed_chunk_goes_on_alike(samples in samples(), at: prop::sample::Index) {
             let at = if samples.is_empty() { 0 } else { at.index(samples.len()) };
-            let mut resumed = XorAppender::resume(encode(&samples[..at]).bytes()).unwrap();
+            let mut resumed = XorAppender::resume(&encode(&samples[..at]).to_bytes()).unwrap();
             for &(time, value) in &samples[at..] {
                 resumed.append(time, value);
             }
             prop_assert_eq!(resumed.count(), samples.len());
-            prop_assert_eq!(decode_all(resumed.bytes()).unwrap(), column(&samples));
+            prop_assert_eq!(decode_all(&resumed.to_bytes()).unwrap(), column(&samples));
         }
 
         #[test]

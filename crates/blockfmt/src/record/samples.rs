@@ -281,12 +281,31 @@ impl<'a> SamplesWriter<'a> {
     fn push_plain(&mut self, reference: SeriesRef, time: Timestamp, value: f64) {
         let mut entry = [0; LONGEST_ENTRY];
         let first = &self.places.first;
-        let mut len = (reference.wrapping_sub(first.reference) as i64).encode_var(&mut entry);
-        len += time.wrapping_sub(first.time).encode_var(&mut entry[len..]);
+        let mut len = put_short(&mut entry, 0, reference.wrapping_sub(first.reference) as i64);
+        len += put_short(&mut entry, len, time.wrapping_sub(first.time));
         entry[len..len + 8].copy_from_slice(&value.to_bits().to_be_bytes());
         let end = self.out.len() + len + 8;
         self.out.extend_from_slice(&entry);
         self.out.truncate(end);
+    }
+}
+
+/// Puts a varint at `at` and answers its length. One and two bytes, which nearly all take, go
+/// without a loop.
+#[inline]
+fn put_short(entry: &mut [u8; LONGEST_ENTRY], at: usize, value: i64) -> usize {
+    let bits = crate::bits::zigzag(value);
+    match bits {
+        0..0x80 => {
+            entry[at] = bits as u8;
+            1
+        }
+        0x80..0x4000 => {
+            entry[at] = bits as u8 | 0x80;
+            entry[at + 1] = (bits >> 7) as u8;
+            2
+        }
+        _ => value.encode_var(&mut entry[at..]),
     }
 }
 

@@ -273,7 +273,7 @@ fn rewrite(raw: &RawChunk<'_>) -> Vec<u8> {
         Encoding::Xor => {
             let mut appender = XorAppender::new();
             samples.for_each(|(&time, &value)| appender.append(time, value));
-            appender.bytes().to_vec()
+            appender.to_bytes().to_vec()
         }
         Encoding::Xor2 => {
             let mut appender = Xor2Appender::new();

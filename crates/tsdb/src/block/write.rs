@@ -77,11 +77,27 @@ impl BlockWriter {
 
     /// Adds a series with its chunks, which must not be empty.
     pub(crate) fn add(&mut self, labels: &Labels, chunks: &[EncodedChunk]) -> Result<()> {
-        let mut metas = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            metas.push(self.put_chunk(chunk)?);
-        }
+        let metas = self.put_chunks(chunks)?;
         self.index.add_series(labels, &metas).map_err(bug)?;
+        self.count_series()
+    }
+
+    /// The same with labels as numbers of symbols, counted from 0.
+    pub(crate) fn add_numbered(
+        &mut self,
+        pairs: &[(u32, u32)],
+        chunks: &[EncodedChunk],
+    ) -> Result<()> {
+        let metas = self.put_chunks(chunks)?;
+        self.index.add_series_symbols(pairs, &metas).map_err(bug)?;
+        self.count_series()
+    }
+
+    fn put_chunks(&mut self, chunks: &[EncodedChunk]) -> Result<Vec<ChunkMeta>> {
+        chunks.iter().map(|chunk| self.put_chunk(chunk)).collect()
+    }
+
+    fn count_series(&mut self) -> Result<()> {
         self.meta.stats.num_series += 1;
         if self.index.pending() >= BUFFER {
             let part = self.index.take();

@@ -96,7 +96,8 @@ impl Inner {
             if !series.alive || !series.logged {
                 continue;
             }
-            let chunk = growing_chunk(&series.open);
+            let data = series.open.growing.to_bytes();
+            let chunk = growing_chunk(&series.open, &data);
             out.put(|record| {
                 snapshot::put_series(record, series.log_ref, &series.labels, chunk.as_ref());
             })?;
@@ -153,7 +154,7 @@ fn aliases(head: &Head) -> HashMap<u64, Vec<u64>> {
     aliases
 }
 
-fn growing_chunk(open: &OpenChunk) -> Option<SnapshotChunk<'_>> {
+fn growing_chunk<'d>(open: &OpenChunk, data: &'d [u8]) -> Option<SnapshotChunk<'d>> {
     let last = match &open.growing {
         Growing::None => return None,
         Growing::Floats(it) => LastValue::Float(it.last_value()),
@@ -165,7 +166,7 @@ fn growing_chunk(open: &OpenChunk) -> Option<SnapshotChunk<'_>> {
         min_time: open.min_time,
         max_time: open.growing.last_time(),
         encoding: open.growing.encoding(),
-        data: open.growing.bytes(),
+        data,
         last,
     })
 }

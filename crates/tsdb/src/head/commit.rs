@@ -153,8 +153,8 @@ impl Batch<'_> {
 }
 
 /// How many series ahead memory is asked for.
-pub(crate) const SLOT_AHEAD: usize = 24;
-pub(crate) const CHUNK_AHEAD: usize = 8;
+pub(crate) const SLOT_AHEAD: usize = 32;
+pub(crate) const CHUNK_AHEAD: usize = 16;
 
 /// Locks the series of each entry, gives up the batch's claim and acts.
 #[inline]

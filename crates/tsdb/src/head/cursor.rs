@@ -45,7 +45,7 @@ impl View {
     }
 
     /// The same, into memory that is used again.
-    fn see_into(&self, slot: u32, seen: &mut Loaded) {
+    pub(crate) fn see_into(&self, slot: u32, seen: &mut Loaded) {
         seen.chunks.clear();
         seen.deleted.clear();
         seen.late.clear();

@@ -5,6 +5,7 @@
 //! predicted so that the chunks of a range are of about equal size; twice the
 //! target is the hard limit.
 
+use bytes::Bytes;
 use headwater_blockfmt::{
     EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, Xor2Appender, XorAppender,
 };
@@ -72,13 +73,33 @@ impl Growing {
         }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The chunk so far.
+    pub(crate) fn to_bytes(&self) -> Bytes {
         match self {
-            Growing::None => &[],
-            Growing::Floats(it) => it.bytes(),
-            Growing::Floats2(it) => it.bytes(),
-            Growing::Integer(it) => it.bytes(),
-            Growing::Float(it) => it.bytes(),
+            Growing::None => Bytes::new(),
+            Growing::Floats(it) => it.to_bytes(),
+            Growing::Floats2(it) => it.to_bytes(),
+            Growing::Integer(it) => it.to_bytes(),
+            Growing::Float(it) => it.to_bytes(),
+        }
+    }
+
+    /// How many bytes of a histogram chunk there are.
+    fn histogram_bytes(&self) -> usize {
+        match self {
+            Growing::Integer(it) => it.bytes().len(),
+            Growing::Float(it) => it.bytes().len(),
+            Growing::None | Growing::Floats(_) | Growing::Floats2(_) => 0,
+        }
+    }
+
+    /// Where the next sample goes, as far as it matters to fetch it ahead.
+    #[inline]
+    pub(crate) fn tail_address(&self) -> usize {
+        match self {
+            Growing::Floats(it) => it.tail_address(),
+            Growing::Floats2(it) => it.bytes().as_ptr_range().end.addr(),
+            Growing::None | Growing::Integer(_) | Growing::Float(_) => 0,
         }
     }
 
@@ -119,7 +140,7 @@ impl OpenChunk {
             encoding: self.growing.encoding(),
             min_time: self.min_time,
             max_time: self.growing.last_time(),
-            data: bytes::Bytes::copy_from_slice(self.growing.bytes()),
+            data: self.growing.to_bytes(),
         })
     }
 
@@ -144,8 +165,7 @@ impl OpenChunk {
         if count == FLOATS_TARGET / 4 {
             self.end = predict_end(self.min_time, floats.last_time(), self.end);
         }
-        if time >= self.end || count >= 2 * FLOATS_TARGET || floats.bytes().len() > FLOATS_MAX_BYTES
-        {
+        if time >= self.end || count >= 2 * FLOATS_TARGET || floats.len() > FLOATS_MAX_BYTES {
             return self.begin_floats((time, value, 0), rules);
         }
         floats.append(time, value);
@@ -228,7 +248,7 @@ impl OpenChunk {
         start: Timestamp,
         rules: Rules,
     ) -> Finished {
-        let (count, bytes) = (self.growing.count(), self.growing.bytes().len());
+        let (count, bytes) = (self.growing.count(), self.growing.histogram_bytes());
         let full = self.histograms_full(count, bytes, time);
         let mut next = match &mut self.growing {
             Growing::Integer(it) if full => HistogramAppender::after(it.cut_before(value)),
@@ -258,7 +278,7 @@ impl OpenChunk {
         start: Timestamp,
         rules: Rules,
     ) -> Finished {
-        let (count, bytes) = (self.growing.count(), self.growing.bytes().len());
+        let (count, bytes) = (self.growing.count(), self.growing.histogram_bytes());
         let full = self.histograms_full(count, bytes, time);
         let mut next = match &mut self.growing {
             Growing::Float(it) if full => FloatHistogramAppender::after(it.cut_before(value)),

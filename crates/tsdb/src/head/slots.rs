@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use headwater_storage::SeriesRef;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
@@ -40,21 +40,13 @@ struct Group {
     series: Mutex<Neighbours>,
 }
 
-/// First bytes of growing chunks and how many bytes there are. They are
-/// fetched, never read.
-#[derive(Debug)]
-struct Hints {
-    starts: [AtomicUsize; NEIGHBOURS as usize],
-    lens: [AtomicU16; NEIGHBOURS as usize],
-}
+/// Where the growing chunks end. They are fetched, never read.
+type Hints = [AtomicUsize; NEIGHBOURS as usize];
 
 impl Group {
     fn vacant() -> Group {
         Group {
-            hints: Hints {
-                starts: [const { AtomicUsize::new(0) }; NEIGHBOURS as usize],
-                lens: [const { AtomicU16::new(0) }; NEIGHBOURS as usize],
-            },
+            hints: [const { AtomicUsize::new(0) }; NEIGHBOURS as usize],
             series: Mutex::new(std::array::from_fn(|_| Series::vacant())),
         }
     }
@@ -94,26 +86,20 @@ impl<'s> Slot<'s> {
     pub(crate) fn prefetch(&self) {
         let start = self.address();
         (0..2).for_each(|line| prefetch(start + 64 * line));
-        prefetch(std::ptr::from_ref(&self.group.hints.starts[self.at]).addr());
+        prefetch(std::ptr::from_ref(&self.group.hints[self.at]).addr());
     }
 
-    /// Asks for the growing chunk: its count stands at the start, the next
-    /// sample goes to the end.
+    /// Asks for the end of the growing chunk, where the next sample goes.
     #[inline]
     pub(crate) fn prefetch_chunk(&self) {
-        let start = self.group.hints.starts[self.at].load(Ordering::Relaxed);
-        let len = self.group.hints.lens[self.at].load(Ordering::Relaxed);
-        prefetch(start);
-        prefetch(start + usize::from(len));
+        prefetch(self.group.hints[self.at].load(Ordering::Relaxed));
     }
 
     /// Remembers where the growing chunk lies.
     #[inline]
     pub(crate) fn note_chunk(&self, series: &Series) {
-        let bytes = series.open.growing.bytes();
-        let (start, len) = (bytes.as_ptr().addr(), bytes.len() as u16);
-        self.group.hints.starts[self.at].store(start, Ordering::Relaxed);
-        self.group.hints.lens[self.at].store(len, Ordering::Relaxed);
+        let tail = series.open.growing.tail_address();
+        self.group.hints[self.at].store(tail, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,5 @@
 //! A range of the head becomes a block.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use crate::head::rules::as_before;
 use crate::read::Loaded;
 
 use super::late_blocks::Taken;
+use super::order::Order;
 
 /// Writes what the head has in `range`, late samples included, to a block in
 /// `root`; `None` if that is nothing. Says which late samples the block has now.
@@ -27,17 +27,15 @@ pub(super) fn write(
 ) -> Result<(Option<BlockMeta>, Vec<Taken>)> {
     let view = View::new(&inner.head, range);
     let series = series_in(inner, &view, range);
-    let symbols: BTreeSet<&str> = series
-        .iter()
-        .flat_map(|(labels, _)| labels)
-        .flat_map(|(name, value)| [name, value])
-        .collect();
+    let order = Order::of(series.iter().map(|(labels, _)| labels));
     let meta = new_meta(inner, range);
     let files = Arc::clone(&inner.env.files);
+    let symbols = order.symbols.iter().copied();
     let mut writer = BlockWriter::create(files, root, meta, symbols)?;
-    let mut taken = Vec::new();
-    for (labels, slot) in &series {
-        let seen = view.see(*slot);
+    let (mut taken, mut seen) = (Vec::new(), Loaded::default());
+    for (at, pairs) in order.series() {
+        let (labels, slot) = &series[at];
+        view.see_into(*slot, &mut seen);
         let chunks = match seen.late.is_empty() {
             true => in_order_chunks(labels, &seen, range)?,
             false => {
@@ -46,7 +44,7 @@ pub(super) fn write(
             }
         };
         if !chunks.is_empty() {
-            writer.add(labels, &chunks)?;
+            writer.add_numbered(pairs, &chunks)?;
         }
     }
     Ok((writer.finish()?, taken))
@@ -90,12 +88,9 @@ fn series_in(inner: &Inner, view: &View, range: TimeRange) -> Vec<(Labels, u32)>
         let labels = view.labels(slot).filter(|_| there)?;
         Some((labels, slot))
     };
-    let mut series: Vec<(Labels, u32)> = inner
-        .slots_in(range, &[])
-        .into_iter()
-        .filter_map(labels)
-        .collect();
-    series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let slots = inner.slots_in(range, &[]);
+    let mut series = Vec::with_capacity(slots.len());
+    series.extend(slots.into_iter().filter_map(labels));
     series
 }
 

@@ -1,7 +1,7 @@
 //! What a store does from time to time: make blocks of the head, merge
 //! blocks, remove what is old, shorten the log.
 //!
-//! `head_block` writes a range of the head, `late_blocks` what came late,
+//! `head_block` writes a range of the head in the `order` of its series, `late_blocks` what came late,
 //! `checkpoint` shortens the log,
 //! `plan` decides what to merge and `merge` does it, `retention` decides what
 //! to remove. `retire` takes out of the head what blocks have. `snapshot` copies a store and `merge` also takes out what was
@@ -11,6 +11,7 @@ mod checkpoint;
 mod head_block;
 mod late_blocks;
 mod merge;
+mod order;
 mod plan;
 mod retention;
 mod retire;
