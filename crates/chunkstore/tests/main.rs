@@ -1,5 +1,7 @@
 //! The store as a whole: the contract of reading, crashes, full disks, damage.
 
+mod maintenance;
+
 use std::path::Path;
 use std::sync::Arc;
 

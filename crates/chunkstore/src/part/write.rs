@@ -1,6 +1,6 @@
 //! Writing a part, stream by stream or block by block.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use headwater_model::Labels;
 use xxhash_rust::xxh3::xxh3_64;
@@ -75,8 +75,8 @@ struct Block {
     times: Vec<i64>,
     runs: Vec<Run>,
     metadata: MetadataBuilder,
-    /// Hashes of the entries of the newest time, once there are several.
-    same_time: HashSet<u64>,
+    /// Rows of the newest time by the hash of line and metadata, once there are several.
+    same_time: HashMap<u64, u32>,
     /// The next entry begins a run.
     gap: bool,
 }
@@ -370,17 +370,24 @@ impl Block {
         Ok(())
     }
 
-    /// Whether an entry with the time of the last is there already. Told by a hash of 64 bits.
+    /// Whether an entry with the time of the last is there already.
     fn is_repetition(&mut self, line: &[u8], metadata: &Labels) -> bool {
         let hash =
             |line: &[u8], metadata: &Labels| xxh3_64(line) ^ metadata.hash64().rotate_left(17);
+        let line_of = |row: u32| {
+            let (start, end) = self.lines[row as usize];
+            &self.text[start as usize..end as usize]
+        };
         if self.same_time.is_empty()
-            && let (Some((start, end)), Some(last)) = (self.lines.last(), self.metadata.last())
+            && let (Some(row), Some(last)) = (self.lines.len().checked_sub(1), self.metadata.last())
         {
-            self.same_time
-                .insert(hash(&self.text[*start as usize..*end as usize], last));
+            let row = row as u32;
+            self.same_time.insert(hash(line_of(row), last), row);
         }
-        !self.same_time.insert(hash(line, metadata))
+        let next = self.lines.len() as u32;
+        let earlier = *self.same_time.entry(hash(line, metadata)).or_insert(next);
+        // Lines whose hashes meet by chance are both kept.
+        earlier != next && line_of(earlier) == line
     }
 
     /// Says of each run how much it weighs.
