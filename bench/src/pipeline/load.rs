@@ -76,7 +76,10 @@ impl Load {
 /// Sends bytes so many times over one connection.
 pub(super) fn send(port: u16, bytes: &[u8], repeat: usize) -> TcpStream {
     let mut stream = eventually("the input listens", || {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+        // Where nobody listens yet, a connection may meet itself.
+        let itself = stream.local_addr().ok() == stream.peer_addr().ok();
+        (!itself).then_some(stream)
     });
     for _ in 0..repeat {
         stream.write_all(bytes).expect("the input reads");
