@@ -137,7 +137,10 @@ impl XorAppender {
     }
 
     /// The length of the chunk so far in bytes.
-    #[expect(clippy::len_without_is_empty, reason = "it is never empty: the count comes first")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "it is never empty: the count comes first"
+    )]
     pub fn len(&self) -> usize {
         self.bits.len()
     }

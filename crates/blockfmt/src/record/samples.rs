@@ -281,7 +281,11 @@ impl<'a> SamplesWriter<'a> {
     fn push_plain(&mut self, reference: SeriesRef, time: Timestamp, value: f64) {
         let mut entry = [0; LONGEST_ENTRY];
         let first = &self.places.first;
-        let mut len = put_short(&mut entry, 0, reference.wrapping_sub(first.reference) as i64);
+        let mut len = put_short(
+            &mut entry,
+            0,
+            reference.wrapping_sub(first.reference) as i64,
+        );
         len += put_short(&mut entry, len, time.wrapping_sub(first.time));
         entry[len..len + 8].copy_from_slice(&value.to_bits().to_be_bytes());
         let end = self.out.len() + len + 8;
