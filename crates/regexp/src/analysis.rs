@@ -163,6 +163,35 @@ pub(crate) fn prefix(hir: &Hir) -> Vec<u8> {
     prefix
 }
 
+/// The longest literal that stands in every match; empty if there is none.
+pub(crate) fn required(hir: &Hir) -> Vec<u8> {
+    let mut best = Vec::new();
+    let mut keep = |found: &mut Vec<u8>| {
+        if found.len() > best.len() {
+            best = std::mem::take(found);
+        }
+        found.clear();
+    };
+    // Literals that follow each other are one.
+    let mut run = Vec::new();
+    for part in top_level(hir) {
+        if let Some(Piece::Literal(literal)) = piece(part) {
+            run.extend(literal);
+            continue;
+        }
+        keep(&mut run);
+        match part.kind() {
+            HirKind::Repetition(repetition) if repetition.min > 0 => {
+                keep(&mut required(&repetition.sub))
+            }
+            HirKind::Capture(capture) => keep(&mut required(&capture.sub)),
+            _ => {}
+        }
+    }
+    keep(&mut run);
+    best
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,5 +264,27 @@ mod tests {
         );
         assert_eq!(pieces(&hir("foo.")), None);
         assert_eq!(prefix(&hir("foo(bar)[xy].*")), b"foobar");
+    }
+
+    #[test]
+    fn literals_that_every_match_holds() {
+        for (pattern, literal) in [
+            (
+                "payment [0-9]+ refused: card (expired|stolen)",
+                " refused: card ",
+            ),
+            ("abc", "abc"),
+            ("a(bc)d[x]?e", "abcd"),
+            ("x*(longer)+y", "longer"),
+            ("(?i)abc", ""),
+            ("abc|abd", ""),
+            ("foo|bar", ""),
+            ("(foo)?", ""),
+            ("(x(inner)[0-9])", "xinner"),
+            ("", ""),
+        ] {
+            let found = required(&hir(pattern));
+            assert_eq!(String::from_utf8(found).unwrap(), literal, "{pattern}");
+        }
     }
 }

@@ -55,6 +55,7 @@ struct Inner {
     names: Vec<Option<Box<str>>>,
     set: Option<Vec<String>>,
     prefix: String,
+    required: String,
     matches_empty: bool,
     test: Test,
     /// Finds where the groups are; built when first asked for.
@@ -156,6 +157,12 @@ impl Regex {
     /// What every match of an anchored pattern begins with; often empty.
     pub fn prefix(&self) -> &str {
         &self.0.prefix
+    }
+
+    /// The longest text that stands in every match; often empty. A search for it rules texts out
+    /// much faster than the pattern does.
+    pub fn required(&self) -> &str {
+        &self.0.required
     }
 
     /// Whether an anchored pattern matches every text, as `.*` does.
@@ -272,6 +279,7 @@ impl Inner {
         } else {
             Vec::new()
         };
+        let required = String::from_utf8(analysis::required(&hir)).unwrap_or_default();
         let test = Test::new(&hir, anchored, set.as_deref(), (pattern, limits))?;
         let hir = match anchored {
             true => Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]),
@@ -285,6 +293,7 @@ impl Inner {
             names,
             set,
             prefix: String::from_utf8(prefix).unwrap_or_default(),
+            required,
             matches_empty: test.matches_empty(),
             test,
             full: OnceLock::new(),
