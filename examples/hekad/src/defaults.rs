@@ -42,6 +42,13 @@ fn is_lively(log: &Path) -> bool {
     written.is_ok_and(|at| at.elapsed().is_ok_and(|since| since < SILENT))
 }
 
+/// Logs of up to this many bytes are shown whole, of others only what is new.
+const SHORT: u64 = 4 << 20;
+
+fn is_long(log: &Path) -> bool {
+    log.metadata().is_ok_and(|metadata| metadata.len() > SHORT)
+}
+
 /// The demonstration: follows the system's own logs, makes up messages where
 /// these are silent or not there, counts them, and shows the counts.
 pub(crate) fn demo() -> Result<Config, String> {
@@ -55,8 +62,9 @@ pub(crate) fn demo() -> Result<Config, String> {
         .collect();
     for name in &logs {
         let pattern = name.replace('.', "\\.");
+        let tail = is_long(&Path::new("/var/log").join(name));
         text.push_str(&format!(
-            "['{name}']\ntype = 'LogstreamerInput'\nfile_match = '{pattern}'\ninitial_tail = true\n"
+            "['{name}']\ntype = 'LogstreamerInput'\nfile_match = '{pattern}'\ninitial_tail = {tail}\n"
         ));
     }
     if !logs

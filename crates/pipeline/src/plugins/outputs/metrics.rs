@@ -21,7 +21,9 @@ use crate::plugin::{
     BuildContext, BuildError, Output, OutputContext, Plugin, Services, Undelivered,
 };
 
+use super::page::{Source, page};
 use crate::plugins::net::check_address;
+use crate::topology::Report;
 
 /// Series at most: messages must not fill the memory with made-up names.
 const SERIES_MAX: usize = 10_000;
@@ -44,7 +46,7 @@ impl Default for MetricsOutputSettings {
 }
 
 /// Keeps the last number of each numeric field by type and logger of the
-/// message, and the last payload, and serves them.
+/// message, the number of messages and the last payload, and serves them.
 #[derive(Debug)]
 pub struct MetricsOutput {
     address: String,
@@ -58,7 +60,7 @@ type Series = BTreeMap<(String, String, String), f64>;
 #[derive(Debug, Default)]
 struct Seen {
     numbers: Series,
-    payloads: BTreeMap<(String, String), String>,
+    sources: BTreeMap<(String, String), Source>,
 }
 
 impl Plugin for MetricsOutput {
@@ -97,8 +99,10 @@ impl Seen {
             }
         }
         let source = (kind, logger);
-        if self.payloads.len() < SERIES_MAX || self.payloads.contains_key(&source) {
-            self.payloads.insert(source, text(event.payload()));
+        if self.sources.len() < SERIES_MAX || self.sources.contains_key(&source) {
+            let source = self.sources.entry(source).or_default();
+            source.count += 1;
+            source.payload = text(event.payload());
         }
     }
 
@@ -118,18 +122,10 @@ impl Seen {
         out
     }
 
-    fn to_page(&self) -> String {
-        let mut out = String::from(
-            "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=2>\
-             <title>hekad</title><h1>hekad</h1><p><a href=/metrics>metrics</a> \
-             <a href=/report.json>report</a><table><tr><th>type<th>logger<th>last payload",
-        );
-        for ((kind, logger), payload) in &self.payloads {
-            let (kind, logger, payload) = (html(kind), html(logger), html(payload));
-            let _ = write!(out, "<tr><td>{kind}<td>{logger}<td><pre>{payload}</pre>");
-        }
-        out.push_str("</table>");
-        out
+    fn to_page(&self, report: Option<&Report>) -> String {
+        let sources = self.sources.iter();
+        let sources = sources.map(|((kind, logger), source)| (&kind[..], &logger[..], source));
+        page(sources, report)
     }
 }
 
@@ -137,10 +133,6 @@ fn escape(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
-}
-
-fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 fn answer(path: &str, seen: &Mutex<Seen>, services: &Services) -> Response<String> {
@@ -155,7 +147,10 @@ fn answer(path: &str, seen: &Mutex<Seen>, services: &Services) -> Response<Strin
             let body = report.map(|report| report.to_json()).unwrap_or_default();
             ("application/json", body)
         }
-        "/" => ("text/html; charset=utf-8", seen.lock().to_page()),
+        "/" => {
+            let body = seen.lock().to_page(report.as_ref());
+            ("text/html; charset=utf-8", body)
+        }
         _ => {
             let mut response = Response::new("not found\n".to_owned());
             *response.status_mut() = StatusCode::NOT_FOUND;
