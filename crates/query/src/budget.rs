@@ -11,7 +11,8 @@ use crate::error::{QueryError, QueryErrorKind};
 pub struct Limits {
     /// Samples held at once; 0 for no bound. A histogram counts as its size over 16 bytes.
     pub samples: u64,
-    /// Bytes held at once by columns and groups; 0 for no bound.
+    /// Bytes held at once; 0 for no bound. Columns, groups and labels are counted, and an eighth is
+    /// added for what the allocator takes beside them.
     pub bytes: u64,
 }
 
@@ -152,6 +153,7 @@ impl Hold {
                 "query processing would load too many samples into memory in query execution";
             return Err(QueryError::new(QueryErrorKind::Limit, message));
         }
+        let held_bytes = with_overhead(held_bytes);
         if state.limits.bytes > 0 && held_bytes > state.limits.bytes {
             let limit = state.limits.bytes;
             let message = format!(
@@ -165,6 +167,7 @@ impl Hold {
         let held = shared.0.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.shared_bytes += bytes;
         shared.0.peak_bytes.fetch_max(held, Ordering::Relaxed);
+        let held = with_overhead(held);
         if shared.0.limits.bytes > 0 && held > shared.0.limits.bytes {
             let limit = shared.0.limits.bytes;
             let message = format!(
@@ -178,6 +181,16 @@ impl Hold {
     /// Bytes that are held.
     pub const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Hands a part of what is held over to another hold on the same budget, with the memory itself.
+    pub fn hand_over(&mut self, samples: u64, bytes: u64, to: &mut Self) {
+        let (samples, bytes) = (samples.min(self.samples), bytes.min(self.bytes));
+        let shared = bytes.min(self.shared_bytes);
+        (self.samples, self.bytes) = (self.samples - samples, self.bytes - bytes);
+        (to.samples, to.bytes) = (to.samples + samples, to.bytes + bytes);
+        (self.shared_bytes, to.shared_bytes) =
+            (self.shared_bytes - shared, to.shared_bytes + shared);
     }
 
     /// Gives everything back and takes this instead.
@@ -201,6 +214,11 @@ impl Hold {
         }
         (self.samples, self.bytes, self.shared_bytes) = (0, 0, 0);
     }
+}
+
+/// Bytes with what the allocator takes beside them: headers, rounding, holes between chunks.
+const fn with_overhead(bytes: u64) -> u64 {
+    bytes + bytes / 8
 }
 
 impl Drop for Hold {
@@ -231,13 +249,13 @@ mod tests {
         let all = Budget::new(Limits::NONE.with_bytes(100));
         let (one, other) = (
             Budget::within(&all, Limits::NONE),
-            Budget::within(&all, Limits::NONE.with_bytes(90)),
+            Budget::within(&all, Limits::NONE.with_bytes(100)),
         );
         let hold = one.hold(0, 60, "sum").unwrap();
         let error = other.hold(0, 50, "a vector").unwrap_err().to_string();
         assert_eq!(
             error,
-            "a vector would hold 50 bytes, 110 together with other queries, over the limit of 100 bytes for all queries"
+            "a vector would hold 56 bytes, 123 together with other queries, over the limit of 100 bytes for all queries"
         );
         assert_eq!((all.bytes(), other.bytes()), (60, 0));
         drop(hold);
@@ -247,12 +265,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_over_is_counted_once() {
+        let all = Budget::new(Limits::NONE);
+        let budget = Budget::within(&all, Limits::NONE);
+        let mut one = budget.hold(4, 100, "sum").unwrap();
+        let mut other = budget.hold(0, 0, "sum").unwrap();
+        one.hand_over(3, 60, &mut other);
+        assert_eq!((one.bytes(), other.bytes(), budget.bytes()), (40, 60, 100));
+        drop(one);
+        assert_eq!((budget.bytes(), all.bytes()), (60, 60));
+        drop(other);
+        assert_eq!((budget.bytes(), all.bytes()), (0, 0));
+    }
+
+    #[test]
     fn byte_limits_name_the_operator() {
         let budget = Budget::new(Limits::NONE.with_bytes(100));
-        let error = budget.hold(1, 101, "sum").unwrap_err().to_string();
+        let mut hold = budget.hold(1, 80, "sum").unwrap();
+        let error = hold.grow(1, 16, "sum").unwrap_err().to_string();
         assert_eq!(
             error,
-            "sum would hold 101 bytes, over the limit of 100 bytes a query"
+            "sum would hold 108 bytes, over the limit of 100 bytes a query"
         );
     }
 }

@@ -177,6 +177,11 @@ const fn float_kind(op: AggregateOp) -> FloatAggregate {
     }
 }
 
+/// What a group without histograms takes.
+fn group_bytes(floats: &FloatGroup, labels: &Labels) -> u64 {
+    (floats.size_bytes() + labels.packed_len() + size_of::<Group>()) as u64
+}
+
 /// Groups and their states, fed with series.
 struct Running {
     exec: Arc<Exec>,
@@ -224,8 +229,8 @@ impl Running {
         if at == self.groups.len() {
             let steps = self.node.grid.len();
             let floats = FloatGroup::new(float_kind(self.op), steps);
-            self.hold
-                .grow(steps as u64, floats.size_bytes() as u64, self.op.as_str())?;
+            let bytes = group_bytes(&floats, labels);
+            self.hold.grow(steps as u64, bytes, self.op.as_str())?;
             self.groups.push(Group {
                 floats,
                 hists: Vec::new(),
@@ -286,10 +291,17 @@ impl Running {
     }
 
     /// Takes over the groups of another part of the series.
-    fn merge(&mut self, other: Self) -> Result<()> {
+    fn merge(&mut self, mut other: Self) -> Result<()> {
         let mean = self.op == AggregateOp::Avg;
+        let steps = self.node.grid.len() as u64;
         for (labels, group) in other.grouping.into_labels().iter().zip(other.groups) {
-            let at = self.group_of(labels)?;
+            let at = self.grouping.of(labels);
+            if at == self.groups.len() {
+                let bytes = group_bytes(&group.floats, labels);
+                other.hold.hand_over(steps, bytes, &mut self.hold);
+                self.groups.push(group);
+                continue;
+            }
             let mine = &mut self.groups[at];
             mine.floats.merge(&group.floats);
             mine.drop_name |= group.drop_name;
@@ -328,7 +340,7 @@ impl Running {
                 });
             }
         }
-        Block::of(rows)
+        Block::held(rows, self.hold)
     }
 
     fn finish_group(&self, group: Group) -> Column {

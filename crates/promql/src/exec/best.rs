@@ -80,7 +80,10 @@ impl Best {
     }
 
     /// Takes the candidates out, the best first.
-    pub(super) fn drain_ordered(&mut self, mut visit: impl FnMut(&Candidate)) {
+    pub(super) fn drain_ordered<E>(
+        &mut self,
+        visit: impl FnMut(&Candidate) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut heap = std::mem::take(&mut self.heap);
         if heap.len() <= 12 {
             // NaN being worse than NaN is no order, so the steps of the sort matter too.
@@ -103,9 +106,10 @@ impl Best {
                 nan.then(order.unwrap_or(std::cmp::Ordering::Equal))
             });
         }
-        heap.iter().for_each(&mut visit);
+        let visited = heap.iter().try_for_each(visit);
         heap.clear();
         self.heap = heap;
+        visited
     }
 }
 
@@ -119,7 +123,11 @@ mod tests {
             best.offer(Candidate { value, row }, count);
         }
         let mut rows = Vec::new();
-        best.drain_ordered(|candidate| rows.push(candidate.row));
+        let taken: Result<(), ()> = best.drain_ordered(|candidate| {
+            rows.push(candidate.row);
+            Ok(())
+        });
+        taken.unwrap();
         rows
     }
 

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwater_model::{Labels, LabelsBuilder};
-use headwater_query::is_absent;
+use headwater_query::{Hold, is_absent};
 
-use super::block::{Block, Row};
+use super::block::{Block, Row, row_bytes};
 use super::column::{Cell, Column, Key, is_reserved};
 use super::elements::{Element, Elements, float_op};
 use super::{Exec, Result, execution, same_labelset};
@@ -79,7 +79,6 @@ struct Join<'a> {
 }
 
 /// Result series by their labels.
-#[derive(Default)]
 struct Output {
     known: HashMap<Labels, usize>,
     rows: Vec<Row>,
@@ -87,6 +86,7 @@ struct Output {
     groups: Vec<usize>,
     /// Steps at which series met for a row, with or without a result.
     met: Vec<Vec<bool>>,
+    hold: Hold,
 }
 
 impl Exec {
@@ -125,7 +125,7 @@ impl Exec {
             steps: node.grid.len(),
             many,
             one,
-            out: Output::default(),
+            out: Output::new(self.budget.hold(0, 0, op.as_str())?),
         };
         join.run()
     }
@@ -159,7 +159,7 @@ impl Join<'_> {
         }
         let mut rows = self.out.rows;
         rows.retain(|row| !row.column.is_empty());
-        Ok(Block::of(rows))
+        Ok(Block::held(rows, self.out.hold))
     }
 
     /// No two series of the "one" side may be there at the same step. Of several such pairs, the
@@ -359,9 +359,22 @@ struct Joined {
 }
 
 impl Output {
+    fn new(hold: Hold) -> Self {
+        Self {
+            known: HashMap::new(),
+            rows: Vec::new(),
+            groups: Vec::new(),
+            met: Vec::new(),
+            hold,
+        }
+    }
+
     /// Adds a result; two results of one series at one step mean that the matching was ambiguous.
     fn add(&mut self, group: usize, key: Key, joined: Joined, one_to_one: bool) -> Result<()> {
         let Some(&at) = self.known.get(&key.labels) else {
+            let steps = joined.met.len();
+            let bytes = row_bytes(steps) + key.labels.packed_len() as u64 + steps as u64;
+            self.hold.grow(0, bytes, "an operator between vectors")?;
             self.known.insert(key.labels.clone(), self.rows.len());
             self.rows.push(Row {
                 key,

@@ -40,6 +40,38 @@ impl Block {
             holds: Vec::new(),
         }
     }
+
+    /// Rows with the room that they take.
+    pub(super) fn held(rows: Vec<Row>, hold: Hold) -> Self {
+        Self {
+            rows,
+            holds: vec![hold],
+        }
+    }
+
+    /// Takes over the rows and the room of another block.
+    pub(super) fn join(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.holds.extend(other.holds);
+    }
+
+    /// Takes more room.
+    pub(super) fn hold(&mut self, hold: Hold) {
+        self.holds.push(hold);
+    }
+
+    /// Other rows in the room of these.
+    pub(super) fn with_rows(self, rows: Vec<Row>) -> Self {
+        Self {
+            rows,
+            holds: self.holds,
+        }
+    }
+}
+
+/// What a row of so many steps takes.
+pub(super) const fn row_bytes(steps: usize) -> u64 {
+    (steps * 8 + size_of::<Row>()) as u64
 }
 
 /// Collects series and counts what they hold.

@@ -8,7 +8,7 @@ use headwater_model::number::parse_float;
 use headwater_model::{FloatHistogram, Labels, LabelsBuilder};
 use headwater_query::{ABSENT, is_present};
 
-use super::block::{Block, Row, merge_same};
+use super::block::{Block, Row, merge_same, row_bytes};
 use super::column::{Cell, Column, Key};
 use super::{Exec, Result};
 use crate::annotation::Note;
@@ -58,6 +58,9 @@ impl Exec {
         }
         let block = self.block(input)?;
         let families = self.families(&block, input.place);
+        let most = (families.len() * measures.len()) as u64;
+        let bytes = most * row_bytes(node.grid.len());
+        let hold = self.budget.hold(0, bytes, "histogram_quantile")?;
         let mut rows = Vec::new();
         for measure in &measures {
             for family in &families {
@@ -75,7 +78,7 @@ impl Exec {
                 ));
             }
         }
-        Ok(Block::of(merge_same(rows)?))
+        Ok(Block::held(merge_same(rows)?, hold))
     }
 
     pub(super) fn histogram_fraction(self: &Arc<Self>, node: &Arc<Node>) -> Result<Block> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headwater_model::label::METRIC_NAME;
 use headwater_model::{Labels, LabelsBuilder, Matcher};
 
-use super::block::{Block, Row, merge_same};
+use super::block::{Block, Row, merge_same, row_bytes};
 use super::column::{Column, Key};
 use super::{Exec, Result, execution};
 use crate::plan::{Node, Part};
@@ -31,6 +31,7 @@ impl Exec {
     ) -> Result<Block> {
         let base = self.block(base)?;
         let mut infos: Vec<Row> = Vec::new();
+        let mut hold = self.budget.hold(0, 0, "info")?;
         let cursor = self.take_cursor(select)?;
         self.instant(
             node,
@@ -44,6 +45,7 @@ impl Exec {
                         "this should be an info metric, with float samples: {labels}"
                     )));
                 }
+                hold.grow(0, row_bytes(column.floats.len()), "info")?;
                 infos.push(Row {
                     key,
                     column: column.clone(),
@@ -68,6 +70,7 @@ impl Exec {
         let mut rows = Vec::new();
         for row in &base.rows {
             self.check()?;
+            hold.grow(0, row_bytes(node.grid.len()), "info")?;
             let name = row.key.labels.metric_name().unwrap_or("");
             // Info series themselves are left as they are.
             if names.iter().all(|matcher| matcher.matches(name)) {
@@ -83,7 +86,7 @@ impl Exec {
             };
             enricher.enrich(row, found, &mut rows)?;
         }
-        Ok(Block::of(merge_same(rows)?))
+        Ok(Block::held(merge_same(rows)?, hold))
     }
 }
 

@@ -61,10 +61,9 @@ impl Exec {
         destination: &str,
         value: impl Fn(&Labels) -> Option<String>,
     ) -> Result<Block> {
-        let block = self.block(input)?;
+        let mut block = self.block(input)?;
         let mut builder = LabelsBuilder::new();
-        let mut rows = block.rows;
-        for row in &mut rows {
+        for row in &mut block.rows {
             let Some(value) = value(&row.key.labels) else {
                 continue;
             };
@@ -76,7 +75,8 @@ impl Exec {
                 row.key.drop_name = false;
             }
         }
-        Ok(Block::of(merge_same(rows)?))
+        let rows = merge_same(std::mem::take(&mut block.rows))?;
+        Ok(block.with_rows(rows))
     }
 }
 

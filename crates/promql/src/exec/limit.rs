@@ -33,13 +33,13 @@ impl Exec {
             .iter()
             .map(|row| grouping.of(&row.key.labels))
             .collect();
-        let mut chosen = Chosen::new(input.rows.len(), node.grid.len());
+        let mut chosen = Chosen::new(self, input.rows.len(), node.grid.len())?;
         for (step, count) in counts.iter().enumerate() {
             let mut taken = vec![0; grouping.len()];
             for (row, group) in groups.iter().enumerate() {
                 if taken[*group] < *count && input.rows[row].column.has(step) {
                     taken[*group] += 1;
-                    chosen.choose(&input, row, step);
+                    chosen.choose(&input, row, step)?;
                 }
             }
         }
@@ -77,12 +77,12 @@ impl Exec {
             );
         }
         let input = self.block(&aggregate.input)?;
-        let mut chosen = Chosen::new(input.rows.len(), node.grid.len());
+        let mut chosen = Chosen::new(self, input.rows.len(), node.grid.len())?;
         for row in 0..input.rows.len() {
             let place = place(&input.rows[row].key.labels);
             for (step, ratio) in ratios.iter().enumerate() {
                 if takes(ratio.clamp(-1.0, 1.0), place) && input.rows[row].column.has(step) {
-                    chosen.choose(&input, row, step);
+                    chosen.choose(&input, row, step)?;
                 }
             }
         }

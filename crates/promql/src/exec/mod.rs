@@ -35,6 +35,7 @@ mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use headwater_model::Labels;
 use headwater_query::{Budget, CancelToken, CpuPool, QueryError, QueryErrorKind};
@@ -85,6 +86,7 @@ pub(crate) struct Exec {
     pub(crate) pool: Arc<CpuPool>,
     pub(crate) measures: Option<Measures>,
     cursors: Vec<Mutex<Option<Cursor>>>,
+    failed: AtomicBool,
     warnings: Mutex<Vec<String>>,
     shared: Mutex<HashMap<usize, Arc<Block>>>,
     scalars: Mutex<HashMap<usize, Arc<[f64]>>>,
@@ -140,6 +142,7 @@ impl Exec {
             cancel,
             pool,
             cursors,
+            failed: AtomicBool::new(false),
             warnings: Mutex::default(),
             shared: Mutex::default(),
             scalars: Mutex::default(),
@@ -147,7 +150,16 @@ impl Exec {
     }
 
     fn check(&self) -> Result<()> {
+        if self.failed.load(Ordering::Relaxed) {
+            let message = "another part of the query failed";
+            return Err(QueryError::new(QueryErrorKind::Canceled, message));
+        }
         self.cancel.check("expression evaluation")
+    }
+
+    /// Nothing that other threads do is of use any more.
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
     }
 
     fn take_cursor(&self, select: usize) -> Result<Cursor> {

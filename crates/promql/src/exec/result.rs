@@ -21,7 +21,7 @@ impl Exec {
             }),
             (Root::Samples { select }, _) => self.samples_of(*select),
             (Root::Subquery { node }, _) => match node {
-                Some(node) => Ok(Value::Matrix(matrix(self.rows(node)?, node.grid))),
+                Some(node) => self.matrix(node),
                 None => Ok(Value::Matrix(Vec::new())),
             },
             (Root::Steps(node), Some(time)) if node.is_scalar() => Ok(Value::Scalar {
@@ -42,17 +42,22 @@ impl Exec {
                     node.grid,
                 )))
             }
-            (Root::Steps(node), None) => Ok(Value::Matrix(matrix(self.rows(node)?, node.grid))),
+            (Root::Steps(node), None) => self.matrix(node),
         }
     }
 
-    /// The series of a plan with their final labels.
-    fn rows(self: &Arc<Self>, node: &Arc<Node>) -> Result<Vec<Row>> {
-        let mut rows = self.block(node)?.rows;
+    /// The series of a plan with their final labels, as points.
+    fn matrix(self: &Arc<Self>, node: &Arc<Node>) -> Result<Value> {
+        let mut block = self.block(node)?;
+        let mut rows = std::mem::take(&mut block.rows);
         for row in rows.iter_mut().filter(|row| row.key.drop_name) {
             row.key = Key::new(without_reserved(&row.key.labels));
         }
-        merge_same(rows)
+        let rows = merge_same(rows)?;
+        // Points have their times beside them. What the rows hold is given back one by one meanwhile.
+        let values: u64 = rows.iter().map(|row| row.column.floats.len() as u64).sum();
+        let _times = self.budget.hold(0, values * 8, "the result")?;
+        Ok(Value::Matrix(matrix(rows, node.grid)))
     }
 
     fn vector(self: &Arc<Self>, node: &Arc<Node>, time: Timestamp) -> Result<Value> {

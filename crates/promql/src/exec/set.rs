@@ -42,7 +42,11 @@ impl Exec {
         rhs: &Arc<Node>,
         matching: &Matching,
     ) -> Result<Block> {
-        let (mut lhs, mut rhs) = (self.block(lhs)?.rows, self.block(rhs)?.rows);
+        let (mut left_block, mut right_block) = (self.block(lhs)?, self.block(rhs)?);
+        let (mut lhs, mut rhs) = (
+            std::mem::take(&mut left_block.rows),
+            std::mem::take(&mut right_block.rows),
+        );
         let mut groups = Groups::default();
         let mut number = |rows: &[Row]| -> Vec<usize> {
             rows.iter()
@@ -51,6 +55,7 @@ impl Exec {
         };
         let (left, right) = (number(&lhs), number(&rhs));
         let (count, steps) = (groups.len(), node.grid.len());
+        let _presence = self.budget.hold(0, (count * steps) as u64, op.as_str())?;
         match op {
             BinaryOp::Or => {
                 filter(
@@ -69,6 +74,9 @@ impl Exec {
                 op == BinaryOp::And,
             ),
         }
-        Ok(Block::of(lhs))
+        if op == BinaryOp::Or {
+            left_block.join(right_block);
+        }
+        Ok(left_block.with_rows(lhs))
     }
 }

@@ -23,7 +23,8 @@ impl Exec {
         descending: bool,
     ) -> Result<Block> {
         self.note_sort(node);
-        let mut rows = self.block(input)?.rows;
+        let mut block = self.block(input)?;
+        let mut rows = std::mem::take(&mut block.rows);
         for row in &mut rows {
             row.column.hists.clear();
         }
@@ -31,7 +32,7 @@ impl Exec {
         if node.grid.len() == 1 {
             sort_rows(&mut rows, descending);
         }
-        Ok(Block::of(rows))
+        Ok(block.with_rows(rows))
     }
 
     /// By the values of labels in natural order, then by all labels.
@@ -43,7 +44,8 @@ impl Exec {
         descending: bool,
     ) -> Result<Block> {
         self.note_sort(node);
-        let mut rows = self.block(input)?.rows;
+        let mut block = self.block(input)?;
+        let rows = &mut block.rows;
         let value = |row: &Row, label: &str| row.key.labels.get(label).unwrap_or("").to_owned();
         rows.sort_by(|a, b| {
             let by_label = labels
@@ -54,7 +56,7 @@ impl Exec {
                 .then_with(|| a.key.labels.cmp(&b.key.labels));
             if descending { order.reverse() } else { order }
         });
-        Ok(Block::of(rows))
+        Ok(block)
     }
 }
 

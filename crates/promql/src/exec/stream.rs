@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::block::{Block, Collector, Row, merge_same};
+use headwater_query::QueryErrorKind;
+
+use super::block::{Block, Collector, Row, merge_same, row_bytes};
 use super::column::{Column, Key};
 use super::{Cursor, Exec, Result, Sink};
 use crate::plan::{Kind, Node, Part, RangeInput};
@@ -35,7 +37,8 @@ impl Exec {
         sink: &mut dyn Sink,
     ) -> Result<()> {
         if node.is_shared() {
-            return push_all(self.shared(node)?, sink);
+            let block = self.shared(node)?;
+            return push_copies(&block, sink);
         }
         self.walk(node, cursor, sink)
     }
@@ -55,7 +58,7 @@ impl Exec {
                 let collide =
                     !self.settings.delayed_names && self.plan.selects[*select].name.is_none();
                 let run = |sink: &mut dyn Sink| self.instant(node, *select, *part, cursor, sink);
-                renamed(collide, run, sink, |key, _| {
+                self.renamed(collide, run, sink, |key, _| {
                     self.drop_name(key);
                     Ok(())
                 })
@@ -144,6 +147,8 @@ impl Exec {
     fn fixed(self: &Arc<Self>, node: &Arc<Node>, inner: &Arc<Node>) -> Result<Block> {
         let mut block = self.block(inner)?;
         let steps = node.grid.len();
+        let bytes = block.rows.len() as u64 * row_bytes(steps);
+        block.hold(self.budget.hold(0, bytes, "a vector")?);
         for row in &mut block.rows {
             let value = row.column.floats[0];
             row.column.floats.resize(steps, value);
@@ -155,10 +160,10 @@ impl Exec {
     }
 
     /// The series of an operator that stands in the plan more than once: it runs the first time.
-    fn shared(self: &Arc<Self>, node: &Arc<Node>) -> Result<Block> {
+    fn shared(self: &Arc<Self>, node: &Arc<Node>) -> Result<Arc<Block>> {
         let known = self.shared.lock().get(&node.id).cloned();
         if let Some(block) = known {
-            return Ok(Block::of(block.rows.clone()));
+            return Ok(block);
         }
         let exec = self.clone();
         let collectors = self.parts_of(
@@ -169,7 +174,7 @@ impl Exec {
         )?;
         let block = Arc::new(Block::collected(collectors));
         self.shared.lock().insert(node.id, block.clone());
-        Ok(Block::of(block.rows.clone()))
+        Ok(block)
     }
 
     /// Runs an operator with one sink for each part of its series.
@@ -206,10 +211,13 @@ impl Exec {
         let (exec, node) = (self.clone(), node.clone());
         let results = self.pool.run_parts(cursors, move |cursor| {
             let mut sink = make()?;
-            walk(&exec, &node, Some(cursor), &mut sink)?;
+            walk(&exec, &node, Some(cursor), &mut sink).inspect_err(|_| exec.fail())?;
             Ok(sink)
         });
-        results.into_iter().collect()
+        // One part that fails stops the others; it is what is to be told.
+        let stopped = |result: &Result<S>| matches!(result, Err(error) if error.kind() == QueryErrorKind::Canceled);
+        let (stopped, others): (Vec<_>, Vec<_>) = results.into_iter().partition(stopped);
+        others.into_iter().chain(stopped).collect()
     }
 
     /// Series that may collide once their names are gone have to be looked at together.
@@ -261,38 +269,46 @@ impl Exec {
         sink: &mut dyn Sink,
         each: impl FnMut(&mut Key, &mut Column) -> Result<()>,
     ) -> Result<()> {
-        renamed(
+        self.renamed(
             self.may_collide(input),
             |sink| self.stream(input, cursor, sink),
             sink,
             each,
         )
     }
+
+    /// Passes series through `each`. Where they may collide afterwards they are collected and joined.
+    fn renamed(
+        self: &Arc<Self>,
+        collide: bool,
+        run: impl FnOnce(&mut dyn Sink) -> Result<()>,
+        sink: &mut dyn Sink,
+        mut each: impl FnMut(&mut Key, &mut Column) -> Result<()>,
+    ) -> Result<()> {
+        let mut collector = Collector::new(self, "a vector")?;
+        run(&mut |mut key: Key, column: &mut Column| {
+            each(&mut key, column)?;
+            match (column.is_empty(), collide) {
+                (true, _) => Ok(()),
+                (false, true) => collector.push(key, column),
+                (false, false) => sink.push(key, column),
+            }
+        })?;
+        let mut block = Block::collected(vec![collector]);
+        let rows = merge_same(std::mem::take(&mut block.rows))?;
+        push_all(block.with_rows(rows), sink)
+    }
 }
 
-/// Passes series through `each`. Where they may collide afterwards they are collected and joined.
-fn renamed(
-    collide: bool,
-    run: impl FnOnce(&mut dyn Sink) -> Result<()>,
-    sink: &mut dyn Sink,
-    mut each: impl FnMut(&mut Key, &mut Column) -> Result<()>,
-) -> Result<()> {
-    let mut rows = Vec::new();
-    run(&mut |mut key: Key, column: &mut Column| {
-        each(&mut key, column)?;
-        if column.is_empty() {
-            return Ok(());
-        }
-        if !collide {
-            return sink.push(key, column);
-        }
-        rows.push(Row {
-            key,
-            column: column.clone(),
-        });
-        Ok(())
-    })?;
-    push_all(Block::of(merge_same(rows)?), sink)
+/// Pushes copies of the rows of a block, one after the other.
+fn push_copies(block: &Block, sink: &mut dyn Sink) -> Result<()> {
+    let mut copy = Column::default();
+    for row in &block.rows {
+        copy.floats.clone_from(&row.column.floats);
+        copy.hists.clone_from(&row.column.hists);
+        sink.push(row.key.clone(), &mut copy)?;
+    }
+    Ok(())
 }
 
 /// Pushes the rows of a block.

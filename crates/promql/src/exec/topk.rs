@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use headwater_query::is_present;
+use headwater_query::{Hold, is_present};
 
 use super::aggregate::Grouping;
 use super::best::{Best, Candidate};
-use super::block::{Block, Row};
+use super::block::{Block, Row, row_bytes};
 use super::column::Column;
 use super::{Exec, Result, execution};
 use crate::annotation::Note;
@@ -47,24 +47,29 @@ pub(super) struct Chosen {
     columns: Vec<Option<Column>>,
     order: Vec<usize>,
     steps: usize,
+    hold: Hold,
 }
 
 impl Chosen {
-    pub(super) fn new(rows: usize, steps: usize) -> Self {
-        Self {
+    pub(super) fn new(exec: &Exec, rows: usize, steps: usize) -> Result<Self> {
+        Ok(Self {
             columns: vec![None; rows],
             order: Vec::new(),
             steps,
-        }
+            hold: exec.budget.hold(0, 0, "a choice of series")?,
+        })
     }
 
-    pub(super) fn choose(&mut self, input: &Block, row: usize, step: usize) {
-        let (order, steps) = (&mut self.order, self.steps);
-        let column = self.columns[row].get_or_insert_with(|| {
-            order.push(row);
-            Column::absent(steps)
-        });
+    pub(super) fn choose(&mut self, input: &Block, row: usize, step: usize) -> Result<()> {
+        if self.columns[row].is_none() {
+            let bytes = row_bytes(self.steps);
+            self.hold.grow(0, bytes, "a choice of series")?;
+            self.order.push(row);
+        }
+        let steps = self.steps;
+        let column = self.columns[row].get_or_insert_with(|| Column::absent(steps));
         column.set(step, input.rows[row].column.at(step));
+        Ok(())
     }
 
     pub(super) fn into_block(mut self, input: Block) -> Block {
@@ -77,7 +82,7 @@ impl Chosen {
                 });
             }
         }
-        Block::of(rows)
+        Block::held(rows, self.hold)
     }
 }
 
@@ -102,7 +107,7 @@ impl Exec {
             self.notes
                 .add(Note::HistogramIgnored(aggregate.op.as_str()), node.place);
         }
-        let mut chosen = Chosen::new(input.rows.len(), node.grid.len());
+        let mut chosen = Chosen::new(self, input.rows.len(), node.grid.len())?;
         let largest = aggregate.op == AggregateOp::TopK;
         let mut best: Vec<Best> = vec![Best::new(largest); grouping.len()];
         for (step, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -114,7 +119,7 @@ impl Exec {
                 }
             }
             for best in &mut best {
-                best.drain_ordered(|candidate| chosen.choose(&input, candidate.row, step));
+                best.drain_ordered(|candidate| chosen.choose(&input, candidate.row, step))?;
             }
         }
         Ok(chosen.into_block(input))

@@ -36,7 +36,8 @@ fn visit(node: &Node, found: &mut Vec<(usize, Projection)>) {
     }
 }
 
-const fn adds_up(op: AggregateOp) -> bool {
+/// Aggregations that forget each series once it was added to its group.
+pub(super) const fn adds_up(op: AggregateOp) -> bool {
     use AggregateOp as Op;
     matches!(
         op,

@@ -3,6 +3,7 @@
 mod answers;
 mod corpora;
 mod life;
+mod memory;
 mod parse;
 mod plans;
 #[cfg(feature = "corpus")]

@@ -153,7 +153,8 @@ fn histograms(
     } else {
         (*hists[last]).clone()
     };
-    if !counter && !(is_gauge(&left) && is_gauge(&right)) {
+    let gauges = is_gauge(&left) && is_gauge(&right);
+    if !counter && !gauges {
         cx.note(Note::NativeNotGauge(window.metric()));
     }
     let mut change = right;

@@ -179,7 +179,7 @@ impl Builder {
             }),
             None => None,
         };
-        let input = self.node(&aggregate.expr, grid)?;
+        let input = self.summed(aggregate, grid)?;
         if let Some(select) = input.source() {
             self.selects[select]
                 .function
@@ -196,6 +196,24 @@ impl Builder {
             grouping,
             without,
         }))
+    }
+
+    /// The input of an aggregation. Series that come from a select and are added up at once are not
+    /// shared with others: to read them again is cheaper than to hold them all.
+    fn summed(&mut self, aggregate: &Aggregate, grid: StepGrid) -> Built {
+        let expr = aggregate.expr.unwrapped();
+        let passes_by = match expr {
+            Expr::Vector(_) => true,
+            Expr::Call(call) => matches!(
+                call.args.first().map(Expr::unwrapped),
+                Some(Expr::Matrix(_))
+            ),
+            _ => false,
+        };
+        if passes_by && project::adds_up(aggregate.op) && !is_invariant(expr) {
+            return self.new_node(expr, grid);
+        }
+        self.node(expr, grid)
     }
 
     fn binary(&mut self, binary: &Binary, grid: StepGrid) -> Built<Kind> {
