@@ -19,6 +19,29 @@ pub(crate) struct Batch {
     pub(crate) refused: Refused,
     /// Series that were not there in the last scrape and have a sample now.
     pub(crate) new_series: usize,
+    /// New series that the store would not take, and why.
+    pub(crate) refused_series: RefusedSeries,
+}
+
+/// A store that is full goes on with the series it has: only new ones are left out.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedSeries {
+    count: u64,
+    why: String,
+}
+
+impl RefusedSeries {
+    /// Counts one; `why` is what the store said.
+    pub(crate) fn add(&mut self, why: String) {
+        self.count += 1;
+        self.why = why;
+    }
+
+    /// For people, if there were any.
+    pub(crate) fn text(&self) -> Option<String> {
+        let (count, why) = (self.count, &self.why);
+        (count > 0).then(|| format!("{count} new series refused: {why}"))
+    }
 }
 
 /// What becomes of a sample once it is accepted.
@@ -45,6 +68,7 @@ impl Batch {
         self.notes.clear();
         self.refused = Refused::default();
         self.new_series = 0;
+        self.refused_series = RefusedSeries::default();
     }
 
     /// Takes a float sample; the store gets it with others.
@@ -82,10 +106,10 @@ impl Batch {
         for (at, note) in notes.iter().enumerate() {
             let result = match refused.next_if(|(refused_at, _)| *refused_at == at) {
                 None => Ok(()),
-                Some((_, AppendError::UnknownSeries)) => {
-                    let renewed = renew(note.slot, cache, appender)?;
-                    appender.append_float(renewed, floats[at].time, floats[at].value)
-                }
+                Some((_, AppendError::UnknownSeries)) => renew(note.slot, cache, appender)
+                    .and_then(|renewed| {
+                        appender.append_float(renewed, floats[at].time, floats[at].value)
+                    }),
                 Some((_, error)) => Err(error),
             };
             self.tally(*note, result, cache)?;
@@ -112,8 +136,8 @@ impl Batch {
         self.flush(cache, appender)?;
         let mut result = appender.append(series, time, start, value);
         if matches!(result, Err(AppendError::UnknownSeries)) {
-            let renewed = renew(note.slot, cache, appender)?;
-            result = appender.append(renewed, time, start, value);
+            result = renew(note.slot, cache, appender)
+                .and_then(|renewed| appender.append(renewed, time, start, value));
         }
         self.tally(note, result, cache)
     }
@@ -138,6 +162,7 @@ impl Batch {
             }
             Err(AppendError::OutOfBounds { .. }) => self.refused.out_of_bounds += 1,
             Err(AppendError::DuplicateTimestamp) => self.refused.duplicate += 1,
+            Err(AppendError::SeriesLimit(why)) => self.refused_series.add(why),
             Err(error) => return Err(error.into()),
         }
         Ok(())
@@ -150,7 +175,7 @@ fn renew(
     slot: u32,
     cache: &mut Cache,
     appender: &mut dyn Appender,
-) -> Result<SeriesRef, ScrapeError> {
+) -> Result<SeriesRef, AppendError> {
     let reference = appender.series(cache.labels(slot))?;
     cache.set_reference(slot, reference);
     Ok(reference)
@@ -187,6 +212,17 @@ impl Refused {
                 let (scrape_pool, target) = (&scrape.job.job_name, scrape.target.url());
                 tracing::warn!(scrape_pool, target, num_dropped = count, "{what}");
             }
+        }
+    }
+}
+
+impl RefusedSeries {
+    /// Counts and logs the series that were left out.
+    pub(crate) fn tell(&self, scrape: &Scrape<'_>) {
+        if let Some(what) = self.text() {
+            scrape.metrics.series_refused.inc_by(self.count);
+            let (scrape_pool, target) = (&scrape.job.job_name, scrape.target.url());
+            tracing::warn!(scrape_pool, target, "{what}");
         }
     }
 }

@@ -95,12 +95,18 @@ impl Ingest {
             .samples(body, format, scrape, appender)
             .and_then(|()| self.stale_markers(scrape, appender));
         self.batch.refused.tell(scrape);
+        self.batch.refused_series.tell(scrape);
         self.counts.new_series = self.batch.new_series;
         if result.is_ok() {
             self.cache.end_well();
             scrape.metadata.write().expire(self.number);
         }
         (self.counts, result)
+    }
+
+    /// What the store said of new series in the last body, if it refused any.
+    pub(crate) fn refused_series(&self) -> Option<String> {
+        self.batch.refused_series.text()
     }
 
     fn begin(&mut self) {
@@ -340,7 +346,13 @@ impl Ingest {
             self.cache.insert_dropped(sample.bytes);
             return Ok(None);
         };
-        let reference = appender.series(&labels)?;
+        let reference = match appender.series(&labels) {
+            Err(AppendError::SeriesLimit(why)) => {
+                self.batch.refused_series.add(why);
+                return Ok(None);
+            }
+            result => result?,
+        };
         if scrape.options.append_metadata {
             append_metadata(sample.family, reference, scrape, appender);
         }

@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     pub(crate) out_of_order: Counter,
     pub(crate) out_of_bounds: Counter,
     pub(crate) exemplar_out_of_order: Counter,
+    pub(crate) series_refused: Counter,
     pub(crate) cache_flush_forced: Counter,
     pub(crate) pools: Counter,
     pub(crate) pools_failed: Counter,
@@ -92,6 +93,10 @@ impl Metrics {
             out_of_bounds: counter(
                 "scrapes_sample_out_of_bounds_total",
                 "Total number of samples rejected due to timestamp falling outside of the time bounds.",
+            ),
+            series_refused: registry.counter(
+                "headwater_target_scrapes_series_refused_total",
+                "New series in scrapes that the store refused because it is full.",
             ),
             exemplar_out_of_order: counter(
                 "scrapes_exemplar_out_of_order_total",

@@ -105,9 +105,12 @@ impl Report {
             None => Err(AppendError::UnknownSeries),
         };
         if matches!(result, Err(AppendError::UnknownSeries)) {
-            let reference = appender.series(&report_labels(NAMES[at], target))?;
-            self.references[at] = Some(reference);
-            result = appender.append_float(reference, time, value);
+            result = appender
+                .series(&report_labels(NAMES[at], target))
+                .and_then(|reference| {
+                    self.references[at] = Some(reference);
+                    appender.append_float(reference, time, value)
+                });
         }
         match result {
             // A clock that went back, or another target with the same labels: not worth a failure.
@@ -115,7 +118,9 @@ impl Report {
                 AppendError::OutOfOrder { .. }
                 | AppendError::DuplicateTimestamp
                 | AppendError::OutOfBounds { .. }
-                | AppendError::TooOld { .. },
+                | AppendError::TooOld { .. }
+                // A full store goes on with the series it has.
+                | AppendError::SeriesLimit(_),
             )
             | Ok(()) => Ok(()),
             Err(error) => Err(error.into()),

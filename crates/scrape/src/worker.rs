@@ -147,7 +147,8 @@ impl Worker {
                 "storing the scrape failed: {error}"
             ))),
         };
-        self.tell(began_nanos, began, result);
+        let refused = result.is_ok().then(|| self.memory.ingest.refused_series());
+        self.tell(began_nanos, began, result, refused.flatten());
     }
 
     fn observe_interval(&mut self, began: Duration) {
@@ -200,7 +201,13 @@ impl Worker {
     }
 
     /// Shows the outcome to whoever asks.
-    fn tell(&self, began_nanos: i64, began: Duration, result: Result<(), ScrapeError>) {
+    fn tell(
+        &self,
+        began_nanos: i64,
+        began: Duration,
+        result: Result<(), ScrapeError>,
+        refused: Option<String>,
+    ) {
         let duration = self.shared.clock.monotonic().saturating_sub(began);
         self.shared
             .metrics
@@ -220,6 +227,7 @@ impl Worker {
             last_error: result
                 .err()
                 .map(|error| error.to_string())
+                .or(refused)
                 .unwrap_or_default(),
             last_scrape_nanos: Some(began_nanos),
             last_duration: duration,

@@ -12,15 +12,16 @@ use parking_lot::Mutex;
 
 use crate::block::DamagedBlock;
 use crate::block::set::{self, BlockSet};
-use crate::chunk_snapshot::{self, Usable};
+use crate::chunk_snapshot;
 use crate::error;
 use crate::head::chunk_files::{self, ChunkFiles};
 use crate::head::rules::Choice;
 use crate::head::{Bounds, Head};
-use crate::log::{self, Log};
+use crate::log::Log;
 use crate::maintain::{Retention, Retiring, Worker};
+use crate::opening::early;
 use crate::options::{Builder, FloatEncoding, Options};
-use crate::replay::{Report, replay};
+use crate::replay::{Progress, Report, replay};
 use crate::stats::Stats;
 
 /// A time series database in a directory.
@@ -67,86 +68,18 @@ impl Db {
     }
 
     pub(crate) fn open_with(builder: Builder) -> Result<Db> {
-        let Builder { dir, options, env } = builder;
-        env.files.create_dir_durable(&dir).map_err(error::file)?;
-        let lock = lock(&env, &dir)?;
-        check(&options)?;
-        let bounds = Bounds {
-            chunk_range: options.block_range.max(1),
-            max_series: options.max_series,
-            max_exemplars: options.max_exemplars,
-            late_window: i64::try_from(options.out_of_order_window.as_millis()).unwrap_or(i64::MAX),
-        };
-        let mut head = Head::new(bounds, Choice::new(&options));
-        set::remove_leftovers(env.files.as_ref(), &dir)?;
-        let opened = set::open_all(env.files.as_ref(), &dir)?;
-        let blocks = BlockSet::new(opened.blocks, opened.unserved);
-        if let Some(end) = blocks.in_order_end(options.block_range.max(1)) {
-            head.times.raise_min_valid(end);
+        let db = Begun::new(builder)?.finish(&Progress::default())?;
+        early::take_over(&db)?;
+        db.start_worker()?;
+        Ok(db)
+    }
+
+    /// Starts the thread that maintains the store, if there is to be one.
+    pub(crate) fn start_worker(&self) -> Result<()> {
+        if self.inner.options.background {
+            *self.inner.worker.lock() = Some(Worker::start(&self.inner)?);
         }
-        let started = env.clock.monotonic();
-        let log_dir = log::dir(&dir);
-        let late_dir = log::late_dir(&dir);
-        let chunks_dir = chunk_files::dir(&dir);
-        let min_valid = head.times.min_valid();
-        let mut in_files = chunk_files::read(env.files.as_ref(), &chunks_dir, min_valid)?;
-        in_files
-            .damage
-            .iter()
-            .for_each(|line| tracing::warn!("{line}; the log has these samples"));
-        let chunks = std::mem::take(&mut in_files.chunks);
-        let threads = options.replay_threads;
-        let replay = |head: &Head, chunks, snapshot: Option<&Usable>| {
-            replay(
-                head, &env.files, &log_dir, &late_dir, chunks, snapshot, threads,
-            )
-        };
-        let snapshot = match options.snapshot_on_close && in_files.damage.is_empty() {
-            true => chunk_snapshot::find(env.files.as_ref(), &dir, min_valid)?,
-            false => None,
-        };
-        let mut report = replay(&head, chunks, snapshot.as_ref())?;
-        if let Some(why) = report.bad_snapshot.take() {
-            tracing::error!(
-                why,
-                "chunk snapshot cannot be loaded, the log is read instead"
-            );
-            head = Head::new(head.bounds.clone(), Choice::new(&options));
-            head.times.raise_min_valid(min_valid);
-            head.counters.snapshots_failed.add(1);
-            in_files = chunk_files::read(env.files.as_ref(), &chunks_dir, min_valid)?;
-            let chunks = std::mem::take(&mut in_files.chunks);
-            report = replay(&head, chunks, None)?;
-        }
-        let took = env.clock.monotonic().saturating_sub(started);
-        tell(&report, took);
-        repair(&env, &report)?;
-        let log = Log::open(Arc::clone(&env.files), &dir, &options)?;
-        let chunk_files = ChunkFiles::new(Arc::clone(&env.files), &chunks_dir, in_files);
-        let mut damage = opened.damage;
-        damage.iter().for_each(|line| tracing::warn!("{line}"));
-        damage.extend(describe(&report));
-        let background = options.background;
-        let inner = Arc::new(Inner {
-            head: Arc::new(head),
-            blocks,
-            maintenance: Mutex::new(()),
-            chunk_files: Mutex::new(chunk_files),
-            retiring: Mutex::default(),
-            log,
-            env,
-            dir,
-            options,
-            retention: Mutex::new(Retention::of(&options)),
-            closed: AtomicBool::new(false),
-            damage,
-            worker: Mutex::new(None),
-            _lock: lock,
-        });
-        if background {
-            *inner.worker.lock() = Some(Worker::start(&inner)?);
-        }
-        Ok(Db { inner })
+        Ok(())
     }
 
     /// The directory of the store.
@@ -236,6 +169,9 @@ impl Db {
             series_created: counters.series_created.get(),
             series_removed: counters.series_removed.get(),
             series_refused: counters.series_refused.get(),
+            series_refused_for_memory: counters.series_refused_for_memory.get(),
+            memory_bytes: head.memory.measure(head),
+            memory_budget: self.inner.options.memory_budget,
             floats_appended: counters.floats_appended.get(),
             histograms_appended: counters.histograms_appended.get(),
             exemplars_appended: counters.exemplars_appended.get(),
@@ -274,6 +210,136 @@ impl std::fmt::Debug for Inner {
             .field("dir", &self.dir)
             .field("head", &self.head)
             .finish_non_exhaustive()
+    }
+}
+
+/// A store whose blocks are open, and whose log has not been read yet.
+pub(crate) struct Begun {
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) env: Env,
+    opened: set::Opened,
+    lock: Box<dyn File>,
+}
+
+impl Begun {
+    pub(crate) fn new(builder: Builder) -> Result<Begun> {
+        let Builder { dir, options, env } = builder;
+        check(&options)?;
+        env.files.create_dir_durable(&dir).map_err(error::file)?;
+        let lock = lock(&env, &dir)?;
+        set::remove_leftovers(env.files.as_ref(), &dir)?;
+        let opened = set::open_all(env.files.as_ref(), &dir)?;
+        opened
+            .damage
+            .iter()
+            .for_each(|line| tracing::warn!("{line}"));
+        Ok(Begun {
+            dir,
+            options,
+            env,
+            opened,
+            lock,
+        })
+    }
+
+    /// An empty head with the bounds that the settings say.
+    pub(crate) fn blank_head(&self) -> Head {
+        let options = &self.options;
+        let bounds = Bounds {
+            chunk_range: options.block_range.max(1),
+            max_series: options.max_series,
+            max_exemplars: options.max_exemplars,
+            memory_budget: options.memory_budget,
+            late_window: i64::try_from(options.out_of_order_window.as_millis()).unwrap_or(i64::MAX),
+        };
+        Head::new(bounds, Choice::new(options))
+    }
+
+    /// The blocks that can be served.
+    pub(crate) fn blocks(&self) -> BlockSet {
+        BlockSet::new(self.opened.blocks.clone(), self.opened.unserved.clone())
+    }
+
+    /// Reads the log.
+    pub(crate) fn finish(self, progress: &Progress) -> Result<Db> {
+        let blocks = self.blocks();
+        let end = blocks.in_order_end(self.options.block_range.max(1));
+        let (head, in_files, report) = self.replayed(end, progress)?;
+        let Begun {
+            dir, options, env, ..
+        } = self;
+        repair(&env, &report)?;
+        if options.memory_budget > 0 {
+            head.memory.measure(&head);
+        }
+        let log = Log::open(Arc::clone(&env.files), &dir, &options)?;
+        let files = Arc::clone(&env.files);
+        let chunk_files = ChunkFiles::new(files, &chunk_files::dir(&dir), in_files);
+        let mut damage = self.opened.damage;
+        damage.extend(describe(&report));
+        let inner = Arc::new(Inner {
+            head: Arc::new(head),
+            blocks,
+            maintenance: Mutex::new(()),
+            chunk_files: Mutex::new(chunk_files),
+            retiring: Mutex::default(),
+            retention: Mutex::new(Retention::of(&options)),
+            log,
+            env,
+            dir,
+            options,
+            closed: AtomicBool::new(false),
+            damage,
+            worker: Mutex::new(None),
+            _lock: self.lock,
+        });
+        Ok(Db { inner })
+    }
+
+    /// The head that snapshot, head chunk files and log make; `end` is where
+    /// blocks end. If the snapshot is of no use, the log is read from its start.
+    fn replayed(
+        &self,
+        end: Option<i64>,
+        progress: &Progress,
+    ) -> Result<(Head, chunk_files::Found, Report)> {
+        let Begun {
+            env, dir, options, ..
+        } = self;
+        let started = env.clock.monotonic();
+        let mut failed = 0;
+        loop {
+            let head = self.blank_head();
+            head.counters.snapshots_failed.add(failed);
+            end.iter().for_each(|end| head.times.raise_min_valid(*end));
+            let min_valid = head.times.min_valid();
+            let (files, chunks_dir) = (env.files.as_ref(), chunk_files::dir(dir));
+            let mut in_files = chunk_files::read(files, &chunks_dir, min_valid)?;
+            for line in &in_files.damage {
+                tracing::warn!("{line}; the log has these samples");
+            }
+            let wanted = options.snapshot_on_close && failed == 0 && in_files.damage.is_empty();
+            let snapshot = match wanted {
+                true => chunk_snapshot::find(files, dir, min_valid)?,
+                false => None,
+            };
+            let mut report = replay(
+                &head,
+                &env.files,
+                dir,
+                std::mem::take(&mut in_files.chunks),
+                snapshot.as_ref(),
+                options.replay_threads,
+                progress,
+            )?;
+            let Some(why) = report.bad_snapshot.take() else {
+                tell(&report, env.clock.monotonic().saturating_sub(started));
+                return Ok((head, in_files, report));
+            };
+            tracing::error!(why, "chunk snapshot cannot be loaded, the log is read");
+            failed += 1;
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use headwater_storage::{LabelAnswer, LabelRequest, Result};
 use roaring::RoaringBitmap;
 
 use crate::block::Block;
-use crate::db::{Db, Inner};
+use crate::db::Db;
 use crate::head::Head;
 use crate::stats::{Cardinality, TopEntry};
+use crate::storage::Sources;
 
-impl Inner {
+impl Sources<'_> {
     pub(crate) fn label_names(&self, request: &LabelRequest) -> LabelAnswer<String> {
         self.ask(request, self.head.label_names(request), |block, series| {
             block.label_names(series)

@@ -2,16 +2,17 @@
 //!
 //! # Modules, in reading order
 //!
-//! `options` names what can be chosen, `db` ties the parts together,
+//! `options` names what can be chosen, `db` ties the parts together, `opening`
+//! is a store whose log is still being read,
 //! `storage` answers the store's callers. `head` holds the newest samples,
 //! `log` writes them down, `replay` reads them back. `block` is what becomes of
 //! them, `read` joins head and blocks, `labels` answers questions about labels,
 //! `maintain` moves data from head to blocks and removes what is old.
-//! `golden`, with the feature of this name, runs recorded directories.
 //! `backfill` makes blocks of samples that do not come through the head.
+//! `golden`, with the feature of this name, runs recorded directories.
 
-mod block;
 pub mod backfill;
+mod block;
 mod chunk_snapshot;
 mod db;
 mod error;
@@ -22,6 +23,7 @@ mod labels;
 mod log;
 mod log_records;
 mod maintain;
+mod opening;
 mod options;
 mod read;
 mod replay;
@@ -32,5 +34,6 @@ pub use block::DamagedBlock;
 pub use db::Db;
 pub use headwater_blockfmt::BlockMeta;
 pub use maintain::{Maintenance, Retention};
+pub use opening::{Opening, ReplayProgress};
 pub use options::{Builder, Durability, FloatEncoding, Options};
 pub use stats::{Cardinality, Stats, TopEntry};

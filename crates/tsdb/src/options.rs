@@ -6,7 +6,7 @@ use headwater_env::Env;
 use headwater_storage::Result;
 use headwater_wal::Compression;
 
-use crate::Db;
+use crate::{Db, Opening};
 
 /// Settings of a store: plain data with Prometheus's defaults.
 #[derive(Clone, Debug)]
@@ -22,6 +22,10 @@ pub struct Options {
     pub log_compression: Compression,
     /// New series are refused while the head holds this many.
     pub max_series: u32,
+    /// New series are refused while the head takes this many bytes, existing
+    /// ones go on; 0 for no such limit. It is an estimate from above, and of the
+    /// head alone: queries and the rest of the process need memory beside it.
+    pub memory_budget: u64,
     /// Exemplars kept in memory, newest first; 0 keeps none.
     pub max_exemplars: usize,
     /// Samples may be this much older than the newest sample of the store;
@@ -34,14 +38,14 @@ pub struct Options {
     /// Blocks are removed, oldest first, while all data takes more bytes;
     /// 0 for no limit.
     pub retention_bytes: u64,
-    /// The longest span of a block made from smaller ones, in milliseconds.
-    pub max_block_range: i64,
-    /// Whether a thread of the store writes full ranges of the head to
-    /// blocks, compacts blocks and applies retention. Without it the caller
     /// Blocks are removed, oldest first, while all data takes a larger share
     /// of the file system, in percent; 0 for no limit. It counts in place of
     /// `retention_bytes` if both are set.
     pub retention_percentage: f64,
+    /// The longest span of a block made from smaller ones, in milliseconds.
+    pub max_block_range: i64,
+    /// Whether a thread of the store writes full ranges of the head to
+    /// blocks, compacts blocks and applies retention. Without it the caller
     /// calls [`Db::maintain`].
     pub background: bool,
     /// Threads that replay the log at start.
@@ -97,16 +101,17 @@ impl Default for Options {
             segment_bytes: 128 << 20,
             log_compression: Compression::Snappy,
             max_series: u32::MAX,
+            memory_budget: 0,
             max_exemplars: 100_000,
             out_of_order_window: Duration::ZERO,
             retention: Duration::from_secs(15 * 24 * 3600),
             retention_bytes: 0,
+            retention_percentage: 0.0,
             max_block_range: 27 * TWO_HOURS,
             background: true,
             replay_threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             snapshot_on_close: false,
             float_encoding: FloatEncoding::Xor,
-            retention_percentage: 0.0,
             start_timestamps: false,
             histogram_starts: false,
         }
@@ -175,5 +180,15 @@ impl Builder {
     /// [`Db::damage`] says what cannot.
     pub fn open(self) -> Result<Db> {
         Db::open_with(self)
+    }
+
+    /// Opens the store and does not wait for its log: it is read by a thread,
+    /// and the handle serves blocks and takes samples meanwhile.
+    ///
+    /// # Errors
+    /// As [`Builder::open`]. What goes wrong later is said by
+    /// [`Opening::wait`].
+    pub fn open_early(self) -> Result<Opening> {
+        Opening::begin(self)
     }
 }

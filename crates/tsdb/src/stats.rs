@@ -20,6 +20,7 @@ pub(crate) struct Counters {
     pub(crate) series_created: Count,
     pub(crate) series_removed: Count,
     pub(crate) series_refused: Count,
+    pub(crate) series_refused_for_memory: Count,
     pub(crate) floats_appended: Count,
     pub(crate) histograms_appended: Count,
     pub(crate) exemplars_appended: Count,
@@ -50,8 +51,16 @@ pub struct Stats {
     pub series_created: u64,
     /// Series forgotten since.
     pub series_removed: u64,
-    /// New series refused because of the limit on their number.
+    /// New series refused because of the limit on their number or on memory.
     pub series_refused: u64,
+    /// Those of them that were refused for want of memory.
+    pub series_refused_for_memory: u64,
+    /// Bytes of memory that the head takes: series, growing chunks, index,
+    /// exemplars. An estimate.
+    pub memory_bytes: u64,
+    /// Bytes from which on new series are refused; 0 for no such limit. See
+    /// [`Options::memory_budget`](crate::Options::memory_budget).
+    pub memory_budget: u64,
     /// Float samples committed since the store was opened.
     pub floats_appended: u64,
     /// Histogram samples committed since.

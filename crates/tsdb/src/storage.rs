@@ -1,6 +1,7 @@
 //! The contracts of `headwater-storage`, kept by [`Db`].
 
 use std::future::ready;
+use std::sync::Arc;
 
 use headwater_model::{Labels, Matcher, TimeRange};
 use headwater_storage::{
@@ -10,7 +11,9 @@ use headwater_storage::{
 };
 
 use crate::block::Block;
+use crate::block::set::BlockSet;
 use crate::db::{Db, Inner};
+use crate::head::Head;
 use crate::head::batch::Batch;
 use crate::head::cursor::{HeadCursor, View};
 use crate::log::Log;
@@ -26,38 +29,63 @@ impl Append for Db {
 
 impl Select for Db {
     fn select(&self, request: SelectRequest) -> BoxFuture<'_, Result<Box<dyn SeriesCursor>>> {
-        Box::pin(ready(self.inner.select(&request)))
+        Box::pin(ready(self.inner.sources().select(&request)))
     }
 }
 
 impl SelectChunks for Db {
     fn select_chunks(&self, request: SelectRequest) -> BoxFuture<'_, Result<Box<dyn ChunkCursor>>> {
-        Box::pin(ready(self.inner.select_chunks(&request)))
+        Box::pin(ready(self.inner.sources().select_chunks(&request)))
     }
 }
 
+/// What queries are answered from.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'s> {
+    pub(crate) head: &'s Arc<Head>,
+    pub(crate) blocks: &'s BlockSet,
+    /// Said with every answer about samples.
+    pub(crate) warning: Option<&'s str>,
+}
+
 impl Inner {
-    fn select(&self, request: &SelectRequest) -> Result<Box<dyn SeriesCursor>> {
+    pub(crate) fn sources(&self) -> Sources<'_> {
+        Sources {
+            head: &self.head,
+            blocks: &self.blocks,
+            warning: None,
+        }
+    }
+
+    pub(crate) fn slots_in(&self, range: TimeRange, matchers: &[Matcher]) -> Vec<u32> {
+        self.sources().slots_in(range, matchers)
+    }
+}
+
+impl Sources<'_> {
+    pub(crate) fn select(&self, request: &SelectRequest) -> Result<Box<dyn SeriesCursor>> {
         // The head is looked at first: what leaves it for a block in the
         // meantime is found twice rather than not at all.
-        let view = View::new(&self.head, request.range);
+        let view = View::new(self.head, request.range);
         let slots = self.slots_in(request.range, &request.matchers);
         let blocks = self.blocks.overlapping(request.range);
-        if blocks.is_empty() && !request.hints.sorted {
+        if blocks.is_empty() && !request.hints.sorted && self.warning.is_none() {
             return Ok(head_only(view, slots, &request.hints));
         }
-        let (found, warnings) =
+        let (found, mut warnings) =
             read::find(&blocks, &view, &slots, &request.matchers, &request.hints)?;
+        warnings.extend(self.warning.map(str::to_owned));
         Ok(Box::new(StoreCursor::new(view, found, warnings)))
     }
 
-    fn select_chunks(&self, request: &SelectRequest) -> Result<Box<dyn ChunkCursor>> {
-        let view = View::new(&self.head, request.range);
+    pub(crate) fn select_chunks(&self, request: &SelectRequest) -> Result<Box<dyn ChunkCursor>> {
+        let view = View::new(self.head, request.range);
         let slots = self.slots_in(request.range, &request.matchers);
         let blocks = self.blocks.overlapping(request.range);
         let mut hints = request.hints.clone();
         hints.sorted = true;
-        let (found, warnings) = read::find(&blocks, &view, &slots, &request.matchers, &hints)?;
+        let (found, mut warnings) = read::find(&blocks, &view, &slots, &request.matchers, &hints)?;
+        warnings.extend(self.warning.map(str::to_owned));
         Ok(Box::new(StoreChunkCursor::new(view, found, warnings)))
     }
 
@@ -78,7 +106,7 @@ fn head_only(view: View, mut slots: Vec<u32>, hints: &SelectHints) -> Box<dyn Se
 
 impl LabelQueries for Db {
     fn label_names(&self, request: LabelRequest) -> BoxFuture<'_, Result<LabelAnswer<String>>> {
-        let names = self.inner.label_names(&request);
+        let names = self.inner.sources().label_names(&request);
         Box::pin(ready(Ok(names)))
     }
 
@@ -87,12 +115,12 @@ impl LabelQueries for Db {
         name: &str,
         request: LabelRequest,
     ) -> BoxFuture<'_, Result<LabelAnswer<String>>> {
-        let values = self.inner.label_values(name, &request);
+        let values = self.inner.sources().label_values(name, &request);
         Box::pin(ready(Ok(values)))
     }
 
     fn series(&self, request: LabelRequest) -> BoxFuture<'_, Result<LabelAnswer<Labels>>> {
-        let series = self.inner.series_labels(&request);
+        let series = self.inner.sources().series_labels(&request);
         Box::pin(ready(Ok(series)))
     }
 }

@@ -79,6 +79,11 @@ impl SegmentReader {
         })
     }
 
+    /// The number of the segment.
+    pub fn segment(&self) -> u64 {
+        self.segment
+    }
+
     /// The next record, or `None` at the end.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! is to be done, and a store in memory.
 
 mod forgetful;
+mod full;
 mod http;
 mod limits;
 mod loops;

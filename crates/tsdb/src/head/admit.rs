@@ -118,7 +118,7 @@ impl Batch<'_> {
     }
 }
 
-pub(super) fn kind_of(value: HistogramRef<'_>) -> Kind {
+pub(crate) fn kind_of(value: HistogramRef<'_>) -> Kind {
     let custom = |schema| schema == CUSTOM_BUCKETS_SCHEMA;
     match value {
         HistogramRef::Integer(h) if custom(h.schema) => Kind::CustomInteger,
@@ -128,7 +128,7 @@ pub(super) fn kind_of(value: HistogramRef<'_>) -> Kind {
     }
 }
 
-pub(super) fn check_exemplar(exemplar: &Exemplar) -> Result<(), AppendError> {
+pub(crate) fn check_exemplar(exemplar: &Exemplar) -> Result<(), AppendError> {
     let limit = EXEMPLAR_MAX_LABEL_CHARS;
     let chars: usize = exemplar
         .labels

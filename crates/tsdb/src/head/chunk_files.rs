@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -175,6 +176,8 @@ struct Growing {
     writer: FileWriter,
     written: Vec<Written>,
     max_time: Timestamp,
+    /// Of chunks, which are still in memory as well.
+    bytes: u64,
 }
 
 /// Writes finished chunks to files and takes them out of memory.
@@ -223,6 +226,8 @@ impl ChunkFiles {
                 }
             }
         }
+        let in_memory = self.growing.as_ref().map_or(0, |growing| growing.bytes);
+        head.memory.written.store(in_memory, Ordering::Relaxed);
         match &mut self.growing {
             Some(growing) => growing.writer.write_out().map_err(error::file),
             None => Ok(()),
@@ -256,6 +261,7 @@ impl ChunkFiles {
             len: bytes.len(),
         });
         growing.max_time = growing.max_time.max(chunk.max_time);
+        growing.bytes += chunk.data.len() as u64;
         growing.writer.put(&bytes).map_err(error::file)
     }
 
@@ -276,6 +282,7 @@ impl ChunkFiles {
             writer,
             written: Vec::new(),
             max_time: Timestamp::MIN,
+            bytes: 0,
         })
     }
 
@@ -300,6 +307,8 @@ impl ChunkFiles {
             path: growing.path,
             max_time: growing.max_time,
         });
+        head.memory.written.store(0, Ordering::Relaxed);
+        head.memory.has_shrunk();
         Ok(())
     }
 

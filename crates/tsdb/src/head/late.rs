@@ -60,6 +60,11 @@ impl Late {
         }
     }
 
+    /// Bytes beside the struct itself, histograms not counted.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.samples.capacity() * size_of::<LateSample>()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }

@@ -5,9 +5,9 @@
 //! from matchers. `batch` collects samples, of which `admit` takes some, into
 //! `contents`, and `commit` applies them; `isolation` decides what readers see
 //! of it, `cursor` reads. `late` holds what came late, `chunk_files` takes
-//! finished chunks out of memory.
+//! finished chunks out of memory, and `memory` counts what is in it.
 
-mod admit;
+pub(crate) mod admit;
 pub(crate) mod batch;
 pub(crate) mod chunk_files;
 pub(crate) mod columns;
@@ -19,6 +19,7 @@ pub(crate) mod index;
 pub(crate) mod isolation;
 pub(crate) mod late;
 pub(crate) mod lookup;
+pub(crate) mod memory;
 pub(crate) mod open_chunk;
 pub(crate) mod postings;
 pub(crate) mod prefetch;
@@ -40,6 +41,7 @@ use exemplars::ExemplarRing;
 use index::Index;
 use isolation::{Isolation, Snapshot};
 use lookup::Lookup;
+use memory::Memory;
 use rules::{Choice, Rules};
 use slots::{MAX_SERIES, Slots};
 
@@ -52,6 +54,9 @@ pub(crate) struct Bounds {
     pub(crate) chunk_range: i64,
     /// New series beyond this number are refused.
     pub(crate) max_series: u32,
+    /// New series are refused while the head takes so many bytes; 0 for no
+    /// such limit.
+    pub(crate) memory_budget: u64,
     /// Exemplars that are kept.
     pub(crate) max_exemplars: usize,
     /// Milliseconds by which samples may be late.
@@ -77,6 +82,7 @@ pub(crate) struct Head {
     series: AtomicU32,
     pub(crate) bounds: Bounds,
     pub(crate) choice: Choice,
+    pub(crate) memory: Memory,
     /// Commits follow one another: the log, and what readers see, are in
     /// the same order.
     pub(crate) order: Mutex<()>,
@@ -166,6 +172,7 @@ impl Head {
     pub(crate) fn new(bounds: Bounds, choice: Choice) -> Head {
         Head {
             choice,
+            memory: Memory::new(bounds.memory_budget),
             slots: Slots::new(),
             lookup: Lookup::new(),
             index: RwLock::default(),
@@ -197,6 +204,10 @@ impl Head {
         if let Some(slot) = self.lookup.find(&self.slots, labels) {
             return Ok(slot);
         }
+        // What the log knows was there before: it is not refused.
+        if log_ref.is_none() {
+            self.admit(labels)?;
+        }
         let mut stripe = self.lookup.lock(&self.slots, labels);
         if let Some(slot) = stripe.find(labels) {
             return Ok(slot);
@@ -218,6 +229,15 @@ impl Head {
     /// The slot of the series with these labels.
     pub(crate) fn find(&self, labels: &Labels) -> Option<u32> {
         self.lookup.find(&self.slots, labels)
+    }
+
+    /// Refuses a new series if there is no memory for it.
+    fn admit(&self, labels: &Labels) -> Result<(), AppendError> {
+        self.memory.admit(self, labels).map_err(|why| {
+            self.counters.series_refused.add(1);
+            self.counters.series_refused_for_memory.add(1);
+            AppendError::SeriesLimit(why)
+        })
     }
 
     fn vacant_slot(&self) -> Result<u32, AppendError> {
@@ -323,6 +343,7 @@ impl Head {
             }
         }
         self.times.begin_with(first.max(time));
+        self.memory.has_shrunk();
         let mut metadata = self.metadata.lock();
         metadata.retain(|shared| Arc::strong_count(shared) > 1);
         gone

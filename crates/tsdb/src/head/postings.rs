@@ -59,6 +59,15 @@ impl Postings {
         }
     }
 
+    /// Bytes beside the postings themselves.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        match self {
+            Postings::One(_) => 0,
+            Postings::Few(few) => 4 * few.capacity() as u64,
+            Postings::Many(many) => many.serialized_size() as u64,
+        }
+    }
+
     /// Adds the set to `into`.
     pub(crate) fn add_to(&self, into: &mut RoaringBitmap) {
         match self {

@@ -54,6 +54,15 @@ pub(crate) struct Rare {
     past: PastCommits,
 }
 
+impl Rare {
+    /// Bytes that this takes; metadata is shared.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Rare>()
+            + self.late.heap_bytes()
+            + self.deleted.capacity() * size_of::<TimeRange>()
+    }
+}
+
 /// The newest sample of this series in the batch that claimed it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pending {

@@ -8,6 +8,7 @@
 
 mod batch;
 mod pending;
+mod progress;
 mod refs;
 mod snapshot;
 mod source;
@@ -26,10 +27,11 @@ use headwater_storage::Result;
 use headwater_wal::{Damage, list_checkpoints, list_segments};
 
 use crate::chunk_snapshot::Usable;
-use crate::error;
 use crate::head::late::LateValue;
 use crate::head::{Departed, Head};
+use crate::{error, log};
 use pending::PendingSamples;
+pub(crate) use progress::Progress;
 use refs::{MappedUntil, Refs};
 use snapshot::Damaged;
 use source::{Block, Blocks, Segment};
@@ -55,22 +57,22 @@ pub(crate) struct Report {
     pub(crate) missing: Vec<(PathBuf, u64, u64)>,
 }
 
-/// Reads the log of a data directory into an empty head. `chunks` are those
+/// Reads the logs of the data directory `data` into an empty head. `chunks` are those
 /// that files have of its series; a snapshot stands for what the log has before
 /// it. If the snapshot is damaged the head is of no use, and the report says so.
 pub(crate) fn replay(
     head: &Head,
     files: &Arc<dyn Files>,
-    dir: &Path,
-    late_dir: &Path,
+    data: &Path,
     chunks: HashMap<u64, Vec<EncodedChunk>>,
     snapshot: Option<&Usable>,
     threads: usize,
+    progress: &Progress,
 ) -> Result<Report> {
-    let last_segment = list_segments(files.as_ref(), dir)
-        .map_err(error::log)?
-        .pop()
-        .unwrap_or(0);
+    let (dir, late_dir) = (&log::dir(data), &log::late_dir(data));
+    let segments = list_segments(files.as_ref(), dir).map_err(error::log)?;
+    let last_segment = segments.last().copied().unwrap_or(0);
+    progress.begin(segments.first().copied().unwrap_or(0), last_segment);
     std::thread::scope(|scope| {
         let helpers = threads.saturating_sub(1);
         let ahead = (helpers > 0).then_some(scope);
@@ -83,6 +85,7 @@ pub(crate) fn replay(
             labels: LabelsBuilder::new(),
             pending: PendingSamples::new(head, scope, helpers),
             report: Report::default(),
+            progress,
             min_valid: head.times.min_valid(),
             late: false,
             last_segment,
@@ -121,6 +124,7 @@ struct Replay<'r> {
     labels: LabelsBuilder,
     pending: PendingSamples<'r>,
     report: Report,
+    progress: &'r Progress,
     /// Samples before this are in blocks.
     min_valid: Timestamp,
     /// The log of late samples is read.
@@ -175,6 +179,13 @@ impl Replay<'_> {
                 }
             }
             self.report.damage.append(&mut block.damage);
+            // The log of late samples counts apart.
+            let reached = if self.late {
+                self.last_segment
+            } else {
+                block.segment
+            };
+            self.progress.reached(reached)?;
         }
         Ok(())
     }

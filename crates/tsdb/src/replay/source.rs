@@ -33,6 +33,8 @@ pub(super) struct Block {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     pub(super) damage: Vec<(PathBuf, Damage)>,
+    /// The segment of the last record.
+    pub(super) segment: u64,
 }
 
 impl Block {
@@ -86,6 +88,7 @@ impl Reading {
         let Some((dir, reader)) = &mut self.current else {
             return Ok(());
         };
+        block.segment = reader.segment();
         while let Some(record) = reader.next_record().map_err(error::log)? {
             block.push(record);
             if block.bytes.len() >= BLOCK_BYTES {
