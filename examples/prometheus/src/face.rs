@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::response::Response;
-use headwater_http::Body;
+use headwater_api_prometheus::Client;
+use headwater_http::{Body, Peer};
 use http::Request;
 use tower::{Service, ServiceExt};
 
@@ -36,7 +37,11 @@ impl Service<Request<Body>> for Face {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let peer = request.extensions().get::<Peer>();
+        if let Some(address) = peer.and_then(|peer| peer.address) {
+            request.extensions_mut().insert(Client(address.ip()));
+        }
         let router = Router::clone(&self.0.load());
         Box::pin(router.oneshot(request.map(axum::body::Body::new)))
     }

@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
-use headwater_config::{Config, FloatEncoding, Options};
+use headwater_config::{Config, Options};
 
 use crate::flags::Flags;
 
@@ -113,16 +113,8 @@ fn refuse_what_is_missing(config: &Config) -> Result<(), String> {
             tsdb.stale_series_compaction_threshold > 0.0,
         ),
         (
-            "storage.tsdb.chunk_encoding.floats: xor2",
-            tsdb.chunk_encoding.floats == Some(FloatEncoding::Xor2),
-        ),
-        (
             "storage.tsdb.retention.percentage",
             retention.percentage > 0.0,
-        ),
-        (
-            "global.query_log_file",
-            !config.global.query_log_file.is_empty(),
         ),
         (
             "tracing (built without the feature otlp)",
@@ -173,8 +165,6 @@ mod tests {
             ),
             ("remote_write: [{url: 'http://a'}]", "remote_write"),
             ("remote_read: [{url: 'http://a'}]", "remote_read"),
-            ("storage: {tsdb: {chunk_encoding: {floats: xor2}}}", "xor2"),
-            ("global: {query_log_file: a.log}", "query_log_file"),
             (
                 "storage: {tsdb: {retention: {percentage: 50}}}",
                 "retention.percentage",
