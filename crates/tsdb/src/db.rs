@@ -312,7 +312,8 @@ impl Begun {
         loop {
             let head = self.blank_head();
             head.counters.snapshots_failed.add(failed);
-            end.iter().for_each(|end| head.times.raise_min_valid(*end));
+            end.iter()
+                .for_each(|end| head.times.has_blocks_before(*end));
             let min_valid = head.times.min_valid();
             let (files, chunks_dir) = (env.files.as_ref(), chunk_files::dir(dir));
             let mut in_files = chunk_files::read(files, &chunks_dir, min_valid)?;

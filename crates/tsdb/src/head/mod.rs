@@ -109,6 +109,8 @@ pub(crate) struct Times {
     /// Samples before this belong to blocks.
     min_valid: AtomicI64,
 }
+    /// Samples before this are in blocks.
+    in_blocks: AtomicI64,
 
 /// What truncation has left of a series.
 enum Truncated {
@@ -127,6 +129,7 @@ impl Times {
             max: AtomicI64::new(Timestamp::MIN),
             min_valid: AtomicI64::new(Timestamp::MIN),
         }
+            in_blocks: AtomicI64::new(Timestamp::MIN),
     }
 
     /// First and last time, or `None` while there are no samples.
@@ -151,6 +154,18 @@ impl Times {
     }
 
     /// There are only samples from `first` on any more; none if that is the
+    /// All samples before `time` are in blocks.
+    pub(crate) fn has_blocks_before(&self, time: Timestamp) {
+        self.raise_min_valid(time);
+        self.in_blocks.fetch_max(time, Ordering::AcqRel);
+    }
+
+    /// Where blocks end. Only what lies before may leave head and log: to make
+    /// a block of a range may fail, and is tried again.
+    pub(crate) fn end_of_blocks(&self) -> Timestamp {
+        self.in_blocks.load(Ordering::Acquire)
+    }
+
     /// maximum.
     pub(crate) fn begin_with(&self, first: Timestamp) {
         self.min.store(first, Ordering::Release);

@@ -64,7 +64,7 @@ impl Inner {
         let mut filter = Filter {
             needed: self.needed_refs(upto),
             renamed: self.renamed(),
-            min_time: self.head.times.min_valid(),
+            min_time: self.head.times.end_of_blocks(),
             writer: writer.map_err(error::log)?,
             batch: Vec::new(),
             batch_bytes: 0,

@@ -45,7 +45,7 @@ impl Inner {
             // No commit may come between the cut and the look.
             let _order = self.head.order.lock();
             let segment = self.log.cut_late().map_err(error::log)?;
-            let end = self.head.times.min_valid();
+            let end = self.head.times.end_of_blocks();
             self.log_again(TimeRange::new(end, Timestamp::MAX))?;
             (
                 segment,

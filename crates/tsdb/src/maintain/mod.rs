@@ -120,7 +120,7 @@ impl Inner {
         let times = self.head.times.range()?;
         let block = self.options.block_range.max(1);
         // What lies before is in blocks and waits for its last readers.
-        let start = times.start.max(self.head.times.min_valid());
+        let start = times.start.max(self.head.times.end_of_blocks());
         let span = times.end.saturating_sub(start);
         if start > times.end {
             return None;
@@ -151,6 +151,7 @@ impl Inner {
         self.retire(late)
     }
 
+        self.head.times.has_blocks_before(end);
     /// Begins to serve blocks in place of others, which are removed.
     fn serve(&self, new: &[String], old: &[Arc<Block>]) -> Result<()> {
         let files = self.env.files.as_ref();

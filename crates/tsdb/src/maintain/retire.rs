@@ -43,7 +43,7 @@ impl Inner {
             return Ok(false);
         }
         self.forget_late(&std::mem::take(&mut retiring.late));
-        let end = self.head.times.min_valid();
+        let end = self.head.times.end_of_blocks();
         let segment = self.log.wal.position().segment;
         let gone = self.head.truncate_before(end, segment);
         tracing::debug!(series = gone, before = end, "head truncated");

@@ -1,20 +1,33 @@
 //! A process that is killed in the middle of everything.
 //!
-//! The test starts itself again as a writer, which says on its output which
-//! batches are committed, kills it at some moment, and looks at what is left.
+//! The test starts itself again as a writer, which appends, deletes, compacts, shortens its log,
+//! takes snapshots and reopens its store, and says on its output what is done. The test kills it
+//! at some moment and looks at what is left: nothing that was acknowledged is lost, nothing is
+//! invented, and the store opens by itself. 50 kills; `HEADWATER_KILLS` says another number.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use headwater_env::{Env, RngExt, SystemRng};
+use headwater_model::{Matcher, SeriesColumns, TimeRange};
+use headwater_storage::{Delete, Select, SelectRequest, block_on};
 use headwater_tsdb::{Builder, Db};
 
-use crate::support::{batch, builder, commit, dump, labels};
+use crate::support::{batch, builder, commit, labels};
 
 const DIR: &str = "HEADWATER_TEST_KILLED_DIR";
 const SERIES: i64 = 20;
 const STEP: i64 = 15_000;
+/// Every so many batches a sample comes late, by so many steps.
+const LATE_EVERY: i64 = 3;
+const LATE_BY: i64 = 10;
+/// The series of which samples are deleted, and the one whose samples come late.
+const DELETED: i64 = 3;
+const LATE: i64 = 0;
+/// Batches that are kept for sure.
+const KEPT: i64 = 1500;
 
 /// Small segments and blocks, so that everything happens often.
 fn open(dir: &Path) -> Builder {
@@ -22,36 +35,145 @@ fn open(dir: &Path) -> Builder {
         options.segment_bytes = 1;
         options.block_range = 40 * STEP;
         options.max_block_range = 360 * STEP;
+        options.out_of_order_window = Duration::from_millis((100 * STEP) as u64);
+        options.retention = Duration::from_millis((KEPT * STEP) as u64);
+        options.snapshot_on_close = true;
     })
+}
+
+fn series_name(n: i64) -> headwater_model::Labels {
+    labels(&[("__name__", "killed"), ("n", &n.to_string())])
+}
+
+fn late_time(at: i64) -> i64 {
+    (at - LATE_BY) * STEP + 1
+}
+
+fn is_late(at: i64) -> bool {
+    at % LATE_EVERY == 0 && at >= LATE_BY
 }
 
 fn write(db: &Db, at: i64) {
     let mut batch = batch(db);
     for n in 0..SERIES {
-        let name = labels(&[("__name__", "killed"), ("n", &n.to_string())]);
-        let series = batch.series(&name).unwrap();
-        batch.append_float(series, at * STEP, at as f64).unwrap();
+        let series = batch.series(&series_name(n)).unwrap();
+        if n == LATE && is_late(at) {
+            batch
+                .append_float(series, late_time(at), at as f64 + 0.5)
+                .unwrap();
+        }
+        batch
+            .append_float(series, at * STEP, (at + n) as f64)
+            .unwrap();
     }
     commit(batch);
 }
 
-/// Checks that batches are there whole, one after the other from the first,
-/// and says how many.
-fn check(db: &Db) -> i64 {
-    let dump = dump(db);
-    let batches = dump.values().next().map_or(0, Vec::len);
-    for (series, samples) in &dump {
-        assert_eq!(samples.len(), batches, "{series}");
-        for (at, (time, value)) in samples.iter().enumerate() {
-            assert_eq!(*time, at as i64 * STEP, "{series}");
-            assert_eq!(
-                *value,
-                format!("{:016x}", (at as f64).to_bits()),
-                "{series}"
-            );
+/// The batches whose samples of one series are deleted.
+type Range = (i64, i64);
+
+fn delete(db: &Db, (first, last): Range) {
+    let all = vec![Matcher::equal("n", DELETED.to_string())];
+    block_on(db.delete(all, TimeRange::new(first * STEP, last * STEP))).unwrap();
+}
+
+/// The batches that series `n` has, and those whose late sample it has. Values are checked.
+fn batches_of(db: &Db, n: i64) -> (Vec<i64>, Vec<i64>) {
+    let matchers = vec![Matcher::equal("n", n.to_string())];
+    let mut cursor = block_on(db.select(SelectRequest::new(matchers, TimeRange::ALL))).unwrap();
+    let mut columns = SeriesColumns::default();
+    let (mut in_order, mut late) = (Vec::new(), Vec::new());
+    while let Some(labels) = cursor.advance().unwrap() {
+        assert_eq!(labels, series_name(n));
+        cursor.read(&mut columns).unwrap();
+        for (time, value) in columns.floats.times.iter().zip(&columns.floats.values) {
+            let at = match time % STEP {
+                0 => time / STEP,
+                _ => time / STEP + LATE_BY,
+            };
+            if time % STEP == 0 {
+                assert_eq!(*value, (at + n) as f64, "{labels} at {time}");
+                in_order.push(at);
+            } else {
+                assert!(
+                    n == LATE && is_late(at) && late_time(at) == *time,
+                    "{time} is invented"
+                );
+                assert_eq!(*value, at as f64 + 0.5, "{labels} at {time}");
+                late.push(at);
+            }
         }
     }
-    batches as i64
+    let warnings = cursor.take_warnings();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    (in_order, late)
+}
+
+/// What a life of the writer has said.
+#[derive(Debug, Default)]
+struct Told {
+    /// Batches that are committed: all below.
+    committed: i64,
+    deleted: Vec<Range>,
+    /// A deletion that was begun and not acknowledged.
+    deleting: Vec<Range>,
+    /// The last snapshot that is complete, by the number of batches in it.
+    snapshot: Option<i64>,
+}
+
+impl Told {
+    fn hear(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words[at].parse::<i64>().unwrap();
+        match words[0] {
+            "committed" => self.committed = number(1) + 1,
+            "deleting" => self.deleting.push((number(1), number(2))),
+            "deleted" => self.deleted.push((number(1), number(2))),
+            "snapshot" => self.snapshot = Some(number(1)),
+            _ => {}
+        }
+    }
+}
+
+fn covers(ranges: &[Range], at: i64) -> bool {
+    ranges
+        .iter()
+        .any(|(first, last)| (*first..=*last).contains(&at))
+}
+
+/// Checks a store; says how many batches it has had.
+fn check(db: &Db, told: &Told, context: &str) -> i64 {
+    let (first_series, _) = batches_of(db, 1);
+    let batches = first_series.last().map_or(0, |last| last + 1);
+    let kept = (batches - KEPT).max(0);
+    assert!(
+        batches >= told.committed,
+        "{context}: {batches} batches left"
+    );
+    for n in 0..SERIES {
+        let (there, late) = batches_of(db, n);
+        let missing: Vec<i64> = (kept..batches)
+            .filter(|at| there.binary_search(at).is_err())
+            .collect();
+        let may_miss = |at: &i64| n == DELETED && covers(&told.deleting, *at);
+        let lost: Vec<&i64> = missing.iter().filter(|at| !may_miss(at)).collect();
+        assert!(lost.is_empty(), "{context}: series {n} lacks {lost:?}");
+        if n == DELETED {
+            let back: Vec<&i64> = there
+                .iter()
+                .filter(|at| covers(&told.deleted, **at))
+                .collect();
+            assert!(back.is_empty(), "{context}: {back:?} are back");
+        }
+        if n == LATE {
+            let wanted = (kept + LATE_BY..batches).filter(|at| is_late(*at));
+            let lost: Vec<i64> = wanted
+                .filter(|at| late.binary_search(at).is_err())
+                .collect();
+            assert!(lost.is_empty(), "{context}: late samples {lost:?}");
+        }
+    }
+    batches
 }
 
 /// Not a test of its own: what the test below runs in another process.
@@ -60,47 +182,111 @@ fn writer() {
     let Some(dir) = std::env::var_os(DIR) else {
         return;
     };
-    let db = open(Path::new(&dir)).open().unwrap();
-    let first = check(&db);
+    let dir = Path::new(&dir);
+    let mut db = open(dir).open().unwrap();
+    let first = batches_of(&db, 1).0.last().map_or(0, |last| last + 1);
     for at in first.. {
         write(&db, at);
         println!("committed {at}");
+        if at % 37 == 36 {
+            let range = (at - 30, at - 25);
+            println!("deleting {} {}", range.0, range.1);
+            delete(&db, range);
+            println!("deleted {} {}", range.0, range.1);
+        }
         if at % 50 == 49 {
             db.maintain().unwrap();
+        }
+        if at % 61 == 60 {
+            let copy = dir.join("snapshots").join(format!("{at}"));
+            // One that an earlier life has begun is in the way.
+            let _ = std::fs::remove_dir_all(&copy);
+            db.snapshot(&copy, true).unwrap();
+            println!("snapshot {}", at + 1);
+        }
+        if at % 83 == 82 {
+            db.clean_tombstones().unwrap();
+        }
+        if at % 97 == 96 {
+            db.close().unwrap();
+            drop(db);
+            println!("closed");
+            db = open(dir).open().unwrap();
         }
     }
 }
 
+/// Lets a writer live for so many lines, kills it and hears what it has said.
+fn live_and_die(dir: &Path, patience: usize, told: &mut Told) {
+    let mut writer = Command::new(std::env::current_exe().unwrap())
+        .args(["killed::writer", "--exact", "--nocapture"])
+        .env(DIR, dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    let mut heard = 0;
+    let mut last = String::new();
+    for line in lines.by_ref() {
+        heard += usize::from(line.starts_with("committed"));
+        told.hear(&last);
+        last = line;
+        if heard >= patience {
+            break;
+        }
+    }
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    // What it said before it died counts, too, unless the line is cut short.
+    for line in lines {
+        told.hear(&std::mem::replace(&mut last, line));
+    }
+    assert!(heard >= patience, "the writer has died by itself: {last}");
+}
+
 #[test]
-fn nothing_committed_is_lost_when_a_process_is_killed() {
+fn nothing_acknowledged_is_lost_when_a_process_is_killed() {
     let kills: u32 = std::env::var("HEADWATER_KILLS")
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(10);
+        .unwrap_or(50);
     let dir = tempfile::tempdir().unwrap();
     let rng = SystemRng::new();
+    let mut told = Told::default();
     for kill in 0..kills {
-        let mut writer = Command::new(std::env::current_exe().unwrap())
-            .args(["killed::writer", "--exact", "--nocapture"])
-            .env(DIR, dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
-        let patience = 1 + rng.below(120) as usize;
-        let committed = |line: String| line.strip_prefix("committed ")?.parse::<i64>().ok();
-        let mut lines = lines.map_while(Result::ok).filter_map(committed);
-        let seen = lines.by_ref().take(patience).last();
-        writer.kill().unwrap();
-        writer.wait().unwrap();
-        // What it said before it died counts, too.
-        let acknowledged = lines.last().or(seen).expect("the writer has written");
-        let db = open(dir.path()).open().unwrap();
-        assert!(db.damage().len() <= 1, "kill {kill}: {:?}", db.damage());
-        let left = check(&db);
+        live_and_die(dir.path(), 1 + rng.below(120) as usize, &mut told);
+        let context = format!("kill {kill}, {} batches", told.committed);
+        let db = open(dir.path())
+            .open()
+            .unwrap_or_else(|e| panic!("{context}: {e}"));
+        // The end of the log may be torn, nothing else.
+        assert!(db.damage().len() <= 1, "{context}: {:?}", db.damage());
         assert!(
-            left > acknowledged,
-            "kill {kill}: {left} left, {acknowledged} acknowledged"
+            db.damaged_blocks().is_empty(),
+            "{context}: {:?}",
+            db.damaged_blocks()
         );
+        check(&db, &told, &context);
+        if let Some(batches) = told.snapshot.take() {
+            let copy = dir
+                .path()
+                .join("snapshots")
+                .join(format!("{}", batches - 1));
+            let copy = open(&copy).open().unwrap();
+            let then = Told {
+                committed: batches,
+                // What was deleted later is still there.
+                deleting: std::mem::take(&mut told.deleting),
+                ..Told::default()
+            };
+            assert_eq!(
+                check(&copy, &then, &format!("snapshot, {context}")),
+                batches
+            );
+            told.deleting = then.deleting;
+        }
+        let _ = std::fs::remove_dir_all(dir.path().join("snapshots"));
     }
+    println!("{kills} kills, {} batches", told.committed);
 }
