@@ -24,6 +24,112 @@ pub(crate) enum Tsdb {
     /// Measure.
     #[command(subcommand)]
     Bench(Bench),
+    /// What makes a block large.
+    Analyze(Analyze),
+    /// List the blocks of a directory.
+    List(List),
+    /// Print every sample of a directory.
+    Dump(Dump),
+    /// Print every float sample of a directory as OpenMetrics text.
+    DumpOpenmetrics(Dump),
+    /// Make blocks of samples that come from elsewhere.
+    #[command(subcommand)]
+    CreateBlocksFrom(CreateBlocksFrom),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CreateBlocksFrom {
+    /// Make blocks of a text in OpenMetrics format.
+    Openmetrics(FromOpenMetrics),
+    /// Make blocks of what recording rules would have written.
+    Rules(FromRules),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Analyze {
+    /// Data directory.
+    #[arg(default_value = "data/")]
+    pub(crate) path: PathBuf,
+    /// Name of the block; the newest if not said.
+    pub(crate) block: Option<String>,
+    /// Rows of each table.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Look at the chunks, too.
+    #[arg(long)]
+    pub(crate) extended: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print times and sizes for people.
+    #[arg(short = 'r', long)]
+    pub(crate) human_readable: bool,
+    /// Data directory.
+    #[arg(default_value = "data/")]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dump {
+    /// First time, in milliseconds.
+    #[arg(long, default_value_t = i64::MIN, allow_negative_numbers = true)]
+    pub(crate) min_time: i64,
+    /// Last time, in milliseconds.
+    #[arg(long, default_value_t = i64::MAX, allow_negative_numbers = true)]
+    pub(crate) max_time: i64,
+    /// Selector of series; may be given more than once.
+    #[arg(long = "match", value_name = "SELECTOR")]
+    pub(crate) selectors: Vec<String>,
+    /// Data directory.
+    #[arg(default_value = "data/")]
+    pub(crate) path: PathBuf,
+}
+
+/// What is told of blocks that were made.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// Print times and sizes for people.
+    #[arg(short = 'r', long)]
+    pub(crate) human_readable: bool,
+    /// Do not print the blocks.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FromOpenMetrics {
+    #[command(flatten)]
+    pub(crate) output_flags: Output,
+    /// The text.
+    pub(crate) input: PathBuf,
+    /// Where the blocks go.
+    #[arg(default_value = "data/")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FromRules {
+    #[command(flatten)]
+    pub(crate) output_flags: Output,
+    /// The server that has the data.
+    #[arg(long, default_value = "http://localhost:9090")]
+    pub(crate) url: String,
+    /// First time: RFC 3339, or Unix seconds.
+    #[arg(long)]
+    pub(crate) start: String,
+    /// Last time; three hours ago if not said.
+    #[arg(long)]
+    pub(crate) end: Option<String>,
+    /// Where the blocks go.
+    #[arg(long, default_value = "data/")]
+    pub(crate) output_dir: PathBuf,
+    /// How often groups are evaluated that do not say it.
+    #[arg(long, default_value = "60s")]
+    pub(crate) eval_interval: String,
+    /// Files of rules. Alerts in them are left out.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

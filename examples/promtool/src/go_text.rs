@@ -34,9 +34,23 @@ fn long(duration: Duration) -> String {
     }
 }
 
+/// A time in milliseconds as Go prints times in UTC: `2021-01-06 17:37:16 +0000 UTC`.
+pub(crate) fn utc(millis: i64) -> String {
+    let seconds = millis.div_euclid(1000);
+    jiff::Timestamp::from_second(seconds).map_or_else(
+        |_| millis.to_string(),
+        |time| time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_look_like_those_of_go() {
+        assert_eq!(utc(1_609_954_636_000), "2021-01-06 17:37:16 +0000 UTC");
+    }
 
     #[test]
     fn durations_look_like_those_of_go() {

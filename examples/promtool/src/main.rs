@@ -3,15 +3,23 @@
 //! `flags` reads the command line and refuses what is not built by its name. Each command has a
 //! file of its own.
 
+mod analyze;
+mod backfill;
 mod bench_write;
+mod dump;
 mod failure;
 mod flags;
 mod go_text;
+mod list;
+mod open;
+mod progress;
+mod rules;
 
 use std::process::ExitCode;
 
+use crate::dump::Form;
 use crate::failure::Outcome;
-use crate::flags::{Bench, Command, Tsdb};
+use crate::flags::{Bench, Command, CreateBlocksFrom, Tsdb};
 
 /// The program chooses the allocator; libraries never do.
 #[global_allocator]
@@ -29,6 +37,16 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Outcome {
     match command {
-        Command::Tsdb(Tsdb::Bench(Bench::Write(options))) => bench_write::run(&options),
+        Command::Tsdb(tsdb) => match tsdb {
+            Tsdb::Bench(Bench::Write(options)) => bench_write::run(&options),
+            Tsdb::Analyze(options) => analyze::run(&options),
+            Tsdb::List(options) => list::run(&options),
+            Tsdb::Dump(options) => dump::run(&options, Form::Plain),
+            Tsdb::DumpOpenmetrics(options) => dump::run(&options, Form::OpenMetrics),
+            Tsdb::CreateBlocksFrom(CreateBlocksFrom::Openmetrics(options)) => {
+                backfill::run(&options)
+            }
+            Tsdb::CreateBlocksFrom(CreateBlocksFrom::Rules(options)) => rules::run(&options),
+        },
     }
 }
