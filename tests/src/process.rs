@@ -177,6 +177,8 @@ impl Server {
             format!("-config.file={}", folder.join("loki.yaml").display()),
             "-server.http-listen-address=127.0.0.1".to_owned(),
             format!("-server.http-listen-port={port}"),
+            "-server.grpc-listen-address=127.0.0.1".to_owned(),
+            "-server.grpc-listen-port=0".to_owned(),
         ];
         Self::run(path, folder, arguments, port, "/ready")
     }

@@ -75,6 +75,19 @@ pub trait Status: Send + Sync {
         String::new()
     }
 
+    /// The least important level that is logged.
+    fn log_level(&self) -> String {
+        "info".to_owned()
+    }
+
+    /// Logs from a level on.
+    ///
+    /// # Errors
+    /// There is no such level, or it cannot be changed.
+    fn set_log_level(&self, level: &str) -> Result<(), String> {
+        Err(format!("unrecognized log level {level:?}"))
+    }
+
     /// The members of the ring of ingesters.
     fn ring(&self) -> Desc {
         Desc::new()

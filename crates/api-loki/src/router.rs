@@ -9,13 +9,14 @@ use crate::metrics::Modules;
 use crate::observe::{Observer, observe};
 use crate::parts::Parts;
 use crate::routes::{
-    detected_fields, detected_labels, format, index, labels, operators, push, query, ring, tail,
+    detected_fields, detected_labels, format, index, labels, operators, patterns, push, query,
+    ring, tail,
 };
 use crate::state::Api;
 
 /// All routes of a server that has every module.
 pub fn router(parts: Parts) -> Router {
-    routes(Api::new(registered(parts)))
+    routes(registered(parts))
 }
 
 /// The routes of HTTP and of gRPC, which share their bounds.
@@ -24,17 +25,21 @@ pub fn router_with_grpc(
     parts: Parts,
     settings: &crate::grpc::Settings,
 ) -> (Router, tonic::service::Routes) {
-    let api = Api::new(registered(parts));
+    let api = registered(parts);
     let grpc = crate::grpc::routes(&api, settings);
     (routes(api), grpc)
 }
 
-fn registered(parts: Parts) -> Parts {
+/// What the routes share, with its metrics told.
+fn registered(parts: Parts) -> Api {
+    let api = Api::new(parts);
+    let parts = &api.parts;
     parts.registry.register(Modules {
         distributor: parts.distributor.clone(),
         ingester: parts.ingester.clone(),
+        tails: api.tails.clone(),
     });
-    parts
+    api
 }
 
 fn routes(api: Api) -> Router {
@@ -69,6 +74,8 @@ fn current() -> Router<Api> {
         )
         .route("/tail", get(tail::tail))
         .route("/format_query", get_post(format::format))
+        .route("/patterns", get_post(patterns::patterns))
+        .route("/drilldown-limits", get(operators::drilldown_limits))
         .route("/status/buildinfo", get(operators::build))
 }
 
@@ -89,7 +96,18 @@ fn operator_routes() -> Router<Api> {
         .route("/services", get(operators::services))
         .route("/config", get(operators::config))
         .route("/config/tenant/v1/limits", get(operators::tenant_limits))
-        .route("/metrics", get(operators::metrics))
+        .route("/metrics", get_post(operators::metrics))
+        .route(
+            "/log_level",
+            get(operators::log_level).post(operators::set_log_level),
+        )
+        .route("/memberlist", get(operators::memberlist))
+        .route(
+            "/ingester/prepare_shutdown",
+            get(operators::shutdown_prepared)
+                .post(operators::prepare_shutdown)
+                .delete(operators::forget_shutdown),
+        )
         .route("/flush", get_post(operators::flush))
         .route("/ring", get(ring::show).post(ring::forget))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::http::HeaderMap;
 use headwater_chunkstore::ChunkStore;
@@ -21,7 +22,9 @@ pub(crate) struct Api {
     reads: Arc<Semaphore>,
     /// Room for pushed bodies, in KiB.
     push_room: Arc<Semaphore>,
-    tails: Arc<Mutex<BTreeMap<String, usize>>>,
+    /// Followers by tenant.
+    pub(crate) tails: Arc<Mutex<BTreeMap<String, usize>>>,
+    pub(crate) shutdown_prepared: Arc<AtomicBool>,
 }
 
 impl Api {
@@ -35,6 +38,7 @@ impl Api {
             reads,
             push_room,
             tails: Arc::default(),
+            shutdown_prepared: Arc::default(),
         }
     }
 

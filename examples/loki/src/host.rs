@@ -3,34 +3,29 @@
 use headwater_api_loki::{ServiceState, Status};
 use headwater_ring::Desc;
 use headwater_ring_kv::{LifecyclerHandle, MemoryStore, RingStoreExt};
-use headwater_service::{Readiness, State};
-use std::sync::Arc;
+use headwater_service::{Logging, Readiness, State};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::modules::{INGESTERS, MODULES};
+use crate::modules::INGESTERS;
 use crate::settings::Settings;
+use crate::states::States;
 
 pub(crate) struct Host {
     pub(crate) readiness: Readiness,
+    pub(crate) states: States,
+    pub(crate) logging: Logging,
+    /// The least important level that is logged now.
+    pub(crate) level: Mutex<String>,
     pub(crate) settings: Settings,
     pub(crate) ring: Arc<MemoryStore>,
     pub(crate) member: LifecyclerHandle,
     pub(crate) heartbeat_timeout: i64,
 }
 
-impl Host {
-    fn state(&self) -> &'static str {
-        match self.readiness.get() {
-            State::NotReady => "Starting",
-            State::Ready => "Running",
-            State::Stopping => "Stopping",
-        }
-    }
-}
-
 impl Status for Host {
     fn ready(&self) -> Result<(), String> {
         match self.readiness.get() {
-            State::NotReady => Err("Some services are not Running:\nStarting: 1".into()),
+            State::NotReady => Err(self.states.not_running().unwrap_or_default()),
             State::Stopping => Err("Application is stopping".into()),
             State::Ready => match self.member.not_ready(self.heartbeat_timeout) {
                 Some(why) => Err(format!("Ingester not ready: {why}")),
@@ -40,14 +35,23 @@ impl Status for Host {
     }
 
     fn services(&self) -> Vec<ServiceState> {
-        let state = self.state();
-        MODULES
-            .iter()
-            .map(|name| ServiceState {
-                name: (*name).to_owned(),
-                state: state.to_owned(),
-            })
-            .collect()
+        self.states.list()
+    }
+
+    fn log_level(&self) -> String {
+        self.level
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_log_level(&self, level: &str) -> Result<(), String> {
+        let parsed = level
+            .parse()
+            .map_err(|_| format!("unrecognized log level {level:?}"))?;
+        self.logging.set_level(parsed);
+        level.clone_into(&mut self.level.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
     }
 
     fn config(&self, mode: &str) -> String {

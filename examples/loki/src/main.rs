@@ -8,6 +8,7 @@ mod flags;
 mod host;
 mod modules;
 mod settings;
+mod states;
 
 use std::process::ExitCode;
 
@@ -82,7 +83,7 @@ fn run(words: &[String]) -> Result<(), Failure> {
     let server = &source.settings.server;
     let level = server.log_level.parse().map_err(Failure::of_user)?;
     let format = server.log_format.parse().map_err(Failure::of_user)?;
-    let _logging = Logging::start(&LogSettings::new(level, format, "loki"))
+    let logging = Logging::start(&LogSettings::new(level, format, "loki"))
         .map_err(|error| Failure::of_machine(format!("logging: {error}")))?;
     source
         .settings
@@ -93,5 +94,5 @@ fn run(words: &[String]) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::of_machine(format!("cannot start threads: {error}")))?;
-    runtime.block_on(modules::serve(source))
+    runtime.block_on(modules::serve(source, logging))
 }

@@ -4,28 +4,33 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use headwater_api_loki::{Parts, router};
+use headwater_api_loki::{Parts, grpc, router_with_grpc};
 use headwater_chunkstore::{ChunkStore, Config, Workers};
 use headwater_env::Env;
 use headwater_exposition::Registry;
+use headwater_exposition::registry::process::ProcessCollector;
 use headwater_http::{Server, ServerSettings};
 use headwater_logs::{Distributor, Ingester, IngesterConfig, Overrides};
 use headwater_query::CpuPool;
 use headwater_ring::LifecycleConfig;
 use headwater_ring_kv::{Lifecycler, LifecyclerHandle, MemoryStore};
 use headwater_service::{
-    Actor, BoxError, Modules, Readiness, Signal, Signals, State, Stop, Stopper,
+    Actor, BoxError, Logging, Modules, Readiness, Signal, Signals, State, Stop, Stopper,
 };
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 
 use crate::Failure;
 use crate::face::Face;
 use crate::host::Host;
 use crate::settings::{Settings, Source};
+use crate::states::{self, States};
 
 /// What `-target` may name.
 pub(crate) const TARGETS: [&str; 1] = ["all"];
@@ -50,6 +55,8 @@ struct Context {
     env: Env,
     registry: Registry,
     readiness: Readiness,
+    states: States,
+    logging: Logging,
     server: Option<ServerPart>,
     overrides: Option<Arc<Overrides>>,
     ring: Option<(Arc<MemoryStore>, LifecyclerHandle)>,
@@ -64,6 +71,9 @@ struct Context {
 struct ServerPart {
     face: Face,
     address: SocketAddr,
+    /// Where gRPC will be spoken; nobody is answered there before everything runs.
+    grpc: TcpListener,
+    grpc_address: SocketAddr,
     stop: Stopper,
     /// Ends what would keep connections open for ever.
     stopping: Stop,
@@ -77,12 +87,14 @@ fn had<'a, T>(part: &'a Option<T>, module: &str) -> Result<&'a T, BoxError> {
 }
 
 /// Runs the server until it is told to stop.
-pub(crate) async fn serve(source: Source) -> Result<(), Failure> {
+pub(crate) async fn serve(source: Source, logging: Logging) -> Result<(), Failure> {
     let mut context = Context {
         source,
         env: Env::real(),
         registry: Registry::new(),
         readiness: Readiness::new(),
+        states: States::of(&MODULES),
+        logging,
         server: None,
         overrides: None,
         ring: None,
@@ -91,6 +103,7 @@ pub(crate) async fn serve(source: Source) -> Result<(), Failure> {
         ingester: None,
         distributor: None,
     };
+    context.registry.register(ProcessCollector);
     context
         .registry
         .build_info("loki", &[("version", env!("CARGO_PKG_VERSION"))]);
@@ -101,13 +114,14 @@ pub(crate) async fn serve(source: Source) -> Result<(), Failure> {
         .map_err(Failure::of_machine)?;
     let mut signals = Signals::listen(&SIGNALS)
         .map_err(|error| Failure::of_machine(format!("cannot listen for signals: {error}")))?;
-    let readiness = context.readiness.clone();
+    let (readiness, states) = (context.readiness.clone(), context.states.clone());
     group.add(Actor::stoppable("signals", async move |stop| {
         tokio::select! {
             _ = signals.next() => tracing::info!("stopping because of a signal"),
             () = stop.wait() => {}
         }
         readiness.set(State::Stopping);
+        states.set_all(states::STOPPING);
         Ok(())
     }));
     context.readiness.set(State::Ready);
@@ -123,17 +137,19 @@ pub(crate) async fn serve(source: Source) -> Result<(), Failure> {
 
 fn modules() -> Modules<Context> {
     let mut modules = Modules::new();
-    modules.module("server", &[], server);
-    modules.module("overrides", &[], overrides);
-    modules.module("ring", &["server"], ring);
-    modules.module("store", &["overrides"], store);
-    modules.module("ingester", &["ring", "store"], ingester);
-    modules.module(
+    noted(&mut modules, "server", &[], server);
+    noted(&mut modules, "overrides", &[], overrides);
+    noted(&mut modules, "ring", &["server"], ring);
+    noted(&mut modules, "store", &["overrides"], store);
+    noted(&mut modules, "ingester", &["ring", "store"], ingester);
+    noted(
+        &mut modules,
         "distributor",
         &["ring", "overrides", "ingester"],
         distributor,
     );
-    modules.module(
+    noted(
+        &mut modules,
         "querier",
         &["store", "ingester", "distributor", "server"],
         querier,
@@ -142,15 +158,26 @@ fn modules() -> Modules<Context> {
     modules
 }
 
+/// Adds a module whose state is noted while it is built.
+fn noted(
+    modules: &mut Modules<Context>,
+    name: &'static str,
+    needs: &[&'static str],
+    init: impl AsyncFnOnce(&mut Context) -> Result<Option<Actor>, BoxError> + 'static,
+) {
+    modules.module(name, needs, async move |context: &mut Context| {
+        context.states.set(name, states::STARTING);
+        let built = init(context).await?;
+        context.states.set(name, states::RUNNING);
+        Ok(built)
+    });
+}
+
 /// Binds the sockets first: who comes early is told that the server is starting.
 async fn server(context: &mut Context) -> Result<Option<Actor>, BoxError> {
     let settings = &context.source.settings.server;
-    let host = match settings.http_listen_address.as_str() {
-        "" => String::new(),
-        address if address.contains(':') => format!("[{address}]"),
-        address => address.to_owned(),
-    };
-    let mut listen = ServerSettings::on([format!("{host}:{}", settings.http_listen_port)]);
+    let http = socket(&settings.http_listen_address, settings.http_listen_port);
+    let mut listen = ServerSettings::on([http]);
     listen.read_timeout = settings.http_server_read_timeout.to_std();
     listen.drain_timeout = settings.graceful_shutdown_timeout.to_std();
     let largest = context.source.settings.distributor.max_recv_msg_size as u64;
@@ -162,11 +189,17 @@ async fn server(context: &mut Context) -> Result<Option<Actor>, BoxError> {
         .first()
         .copied()
         .ok_or("there is no address to listen on")?;
-    let starting = async || {
-        (
-            http::StatusCode::SERVICE_UNAVAILABLE,
-            "Some services are not Running:\nStarting: 1\n",
-        )
+    let wanted = socket(&settings.grpc_listen_address, settings.grpc_listen_port);
+    let wanted = wanted
+        .strip_prefix(':')
+        .map_or(wanted.clone(), |port| format!("[::]:{port}"));
+    let grpc = TcpListener::bind(&wanted).await;
+    let grpc = grpc.map_err(|error| format!("cannot listen for gRPC on {wanted}: {error}"))?;
+    let grpc_address = grpc.local_addr()?;
+    let states = context.states.clone();
+    let starting = async move || {
+        let text = states.not_running().unwrap_or_default();
+        (http::StatusCode::SERVICE_UNAVAILABLE, format!("{text}\n"))
     };
     let face = Face::new(Router::new().fallback(starting));
     let (stop, stopping) = Stop::new();
@@ -174,11 +207,21 @@ async fn server(context: &mut Context) -> Result<Option<Actor>, BoxError> {
     context.server = Some(ServerPart {
         face,
         address,
+        grpc,
+        grpc_address,
         stop,
         stopping,
         serving,
     });
     Ok(None)
+}
+
+/// An address as sockets are bound to it; all of the machine's without a host.
+fn socket(host: &str, port: u16) -> String {
+    match host {
+        host if host.contains(':') => format!("[{host}]:{port}"),
+        host => format!("{host}:{port}"),
+    }
 }
 
 /// The limits; those of single tenants are read again and again.
@@ -228,7 +271,7 @@ fn read(file: &std::path::Path) -> Result<String, BoxError> {
 /// The ring in memory, with this process as its member.
 async fn ring(context: &mut Context) -> Result<Option<Actor>, BoxError> {
     let settings = &context.source.settings;
-    let port = had(&context.server, "server")?.address.port();
+    let port = had(&context.server, "server")?.grpc_address.port();
     let common = &settings.common;
     let lifecycler = &settings.ingester.lifecycler;
     let address = [
@@ -278,7 +321,8 @@ async fn store(context: &mut Context) -> Result<Option<Actor>, BoxError> {
     }
     tracing::info!(folder = %folder.display(), bytes = store.head_bytes(), duration = ?begun.elapsed(), "the log is replayed");
     let store = Arc::new(store);
-    let report = |error: &_| tracing::error!(%error, "parts cannot be written; this is tried again");
+    let report =
+        |error: &_| tracing::error!(%error, "parts cannot be written; this is tried again");
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     context.workers = Some(store.start_workers(threads, report)?);
     context.store = Some(store);
@@ -347,20 +391,63 @@ async fn querier(context: &mut Context) -> Result<Option<Actor>, BoxError> {
     parts.settings.heartbeat_timeout_seconds = heartbeat_timeout;
     parts.status = Arc::new(Host {
         readiness: context.readiness.clone(),
-        settings,
+        states: context.states.clone(),
+        logging: context.logging.clone(),
+        level: Mutex::new(settings.server.log_level.clone()),
+        settings: settings.clone(),
         ring,
         member,
         heartbeat_timeout,
     });
-    server.face.set(router(parts));
-    announce(&context.source, server.address);
+    let stopping = parts
+        .stop
+        .clone()
+        .ok_or("the module server was not built")?;
+    let mut limits = grpc::Settings::default();
+    limits.max_receive_bytes = settings.server.grpc_server_max_recv_msg_size;
+    limits.max_send_bytes = settings.server.grpc_server_max_send_msg_size;
+    let (http, grpc) = router_with_grpc(parts, &limits);
+    server.face.set(http);
+    let grpc = serve_grpc(&settings, server.grpc, grpc, stopping);
+    announce(&context.source, server.address, server.grpc_address);
     // The server ends before the modules that its requests need.
     let (serving, stop) = (server.serving, server.stop);
     Ok(Some(Actor::new(
         "server",
-        async move { Ok(serving.await?) },
+        async move {
+            let (http, grpc) = tokio::join!(serving, grpc);
+            http?;
+            grpc
+        },
         async move { stop.stop() },
     )))
+}
+
+/// Answers gRPC until told to stop, then lets running calls end for a while.
+fn serve_grpc(
+    settings: &Settings,
+    listener: TcpListener,
+    routes: Routes,
+    stop: Stop,
+) -> impl Future<Output = Result<(), BoxError>> + use<> {
+    let server = &settings.server;
+    let patience = server.graceful_shutdown_timeout.to_std();
+    let serving = tonic::transport::Server::builder()
+        .max_concurrent_streams(server.grpc_server_max_concurrent_streams)
+        .http2_keepalive_interval(Some(server.grpc_server_keepalive_time.to_std()))
+        .http2_keepalive_timeout(Some(server.grpc_server_keepalive_timeout.to_std()))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop.clone().wait());
+    async move {
+        let too_long = async {
+            stop.wait().await;
+            tokio::time::sleep(patience).await;
+        };
+        tokio::select! {
+            ended = serving => Ok(ended?),
+            () = too_long => Ok(()),
+        }
+    }
 }
 
 fn threads(settings: &Settings) -> usize {
@@ -371,12 +458,12 @@ fn threads(settings: &Settings) -> usize {
 }
 
 /// Says where to push and look, for people who started the server by hand.
-fn announce(source: &Source, address: SocketAddr) {
+fn announce(source: &Source, address: SocketAddr, grpc: SocketAddr) {
     let host = match address.ip().is_unspecified() {
         true => format!("localhost:{}", address.port()),
         false => address.to_string(),
     };
-    tracing::info!(%address, "listening");
+    tracing::info!(%address, %grpc, "listening");
     if source.file.is_none() {
         println!(
             "No -config.file: entries are kept in {}.",

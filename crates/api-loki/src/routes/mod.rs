@@ -6,6 +6,7 @@ pub(crate) mod format;
 pub(crate) mod index;
 pub(crate) mod labels;
 pub(crate) mod operators;
+pub(crate) mod patterns;
 pub(crate) mod push;
 pub(crate) mod query;
 pub(crate) mod range;

@@ -33,15 +33,7 @@ pub(crate) async fn range(
     let limits = api.limits(&tenant);
     let flags = flags(&headers);
     let (start, end) = forward_bounds(&form, api.now())?;
-    let step = match form.given("step") {
-        Some(text) => parse_step(text)?,
-        None => ((end - start) / (250 * SECOND)).max(1) * SECOND,
-    };
-    if step <= 0 {
-        return Err(ApiError::bad(
-            "zero or negative query resolution step widths are not accepted. Try a positive integer",
-        ));
-    }
+    let step = step(&form, start, end)?;
     if (end - start) / step > MAX_STEPS {
         return Err(ApiError::bad(
             "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter",
@@ -62,6 +54,20 @@ pub(crate) async fn range(
     }
     let answer = run(&api, &tenant, &limits, look_back(query, &limits, api.now())).await?;
     Ok(json(query_answer(&answer, &flags)))
+}
+
+/// The distance of steps in nanoseconds.
+pub(crate) fn step(form: &Form, start: i64, end: i64) -> Result<i64, ApiError> {
+    let step = match form.given("step") {
+        Some(text) => parse_step(text)?,
+        None => ((end - start) / (250 * SECOND)).max(1) * SECOND,
+    };
+    match step > 0 {
+        true => Ok(step),
+        false => Err(ApiError::bad(
+            "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        )),
+    }
 }
 
 /// `/loki/api/v1/query`.

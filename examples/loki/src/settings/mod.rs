@@ -9,7 +9,12 @@ use std::path::PathBuf;
 pub(crate) use inert::Inert;
 pub(crate) use sections::Settings;
 
-use crate::flags::Flags;
+use headwater_yaml::Fields;
+use serde::de::value::MapDeserializer;
+use serde::de::{Error as _, MapAccess as _};
+use serde_json::Value;
+
+use crate::flags::{Flags, KEYS, Section};
 
 /// Where the data lies if nobody says.
 const DEFAULT_DATA: &str = "./loki-data";
@@ -69,31 +74,44 @@ fn choose(paths: &str) -> Result<PathBuf, String> {
 
 /// Flags win over the file.
 fn apply(flags: &Flags, settings: &mut Settings) -> Result<(), String> {
-    let server = &mut settings.server;
-    let texts = [
-        ("target", &mut settings.target),
-        ("log.level", &mut server.log_level),
-        ("log.format", &mut server.log_format),
-        (
-            "server.http-listen-address",
-            &mut server.http_listen_address,
-        ),
-        ("common.path-prefix", &mut settings.common.path_prefix),
-    ];
-    for (flag, field) in texts {
-        if let Some(value) = flags.get(flag) {
-            value.clone_into(field);
-        }
-    }
-    if let Some(port) = flags.get("server.http-listen-port") {
-        server.http_listen_port = port
-            .parse()
-            .map_err(|_| format!("flag -server.http-listen-port: {port:?} is no port"))?;
-    }
-    if let Some(auth) = flags.get("auth.enabled") {
-        settings.auth_enabled = auth == "true";
+    for (flag, section, key) in KEYS {
+        let Some(value) = flags.get(flag) else {
+            continue;
+        };
+        let put = match section {
+            Section::Root => put(settings, key, value),
+            Section::Server => put(&mut settings.server, key, value),
+            Section::Common => put(&mut settings.common, key, value),
+            Section::Distributor => put(&mut settings.distributor, key, value),
+            Section::Ingester => put(&mut settings.ingester, key, value),
+            Section::Lifecycler => put(&mut settings.ingester.lifecycler, key, value),
+            Section::Querier => put(&mut settings.querier, key, value),
+            Section::Limits => put(&mut settings.limits_config.limits, key, value),
+            Section::RuntimeConfig => put(&mut settings.runtime_config, key, value),
+        };
+        put.map_err(|error| format!("flag -{flag}: {value:?}: {error}"))?;
     }
     Ok(())
+}
+
+/// Sets one key of a section to what a text says, read as the file would be.
+fn put(section: &mut impl Fields, key: &str, text: &str) -> Result<(), serde_json::Error> {
+    let mut set = |value: Value| {
+        let mut map = MapDeserializer::new(std::iter::once((key, value)));
+        let _: Option<String> = map.next_key()?;
+        match section.set(key, &mut map)? {
+            true => Ok(()),
+            false => Err(serde_json::Error::custom(format_args!(
+                "there is no key {key}"
+            ))),
+        }
+    };
+    let typed = match serde_json::from_str(text) {
+        Ok(value @ (Value::Bool(_) | Value::Number(_))) => set(value),
+        _ => return set(Value::String(text.to_owned())),
+    };
+    // Sizes and durations may be bare numbers, but are read as texts.
+    typed.or_else(|error| set(Value::String(text.to_owned())).map_err(|_| error))
 }
 
 #[cfg(test)]
@@ -123,5 +141,62 @@ mod tests {
                 .contains("/nowhere.yaml")
         );
         assert!(load(&["-target=querier"]).unwrap_err().contains("querier"));
+    }
+
+    /// Every flag sets the key that it names: shown settings differ there and nowhere else.
+    #[test]
+    fn every_flag_has_its_effect() {
+        let before = load(&[]).unwrap().settings.shown();
+        for (flag, _, key) in KEYS {
+            let value = match *flag {
+                "target" => continue,
+                "log.level" => "error",
+                "log.format" => "json",
+                "auth.enabled"
+                | "distributor.max-line-size-truncate"
+                | "validation.increment-duplicate-timestamps" => "true",
+                flag if flag.starts_with("validation.")
+                    && (flag.ends_with("samples")
+                        || flag.ends_with("levels")
+                        || flag.ends_with("metadata"))
+                    || flag == "limits.volume-enabled" =>
+                {
+                    "false"
+                }
+                "distributor.ingestion-rate-limit-strategy" => "local",
+                flag if [
+                    "age", "period", "duration", "timeout", "time", "length", "lookback",
+                    "interval",
+                ]
+                .iter()
+                .any(|end| flag.ends_with(end)) =>
+                {
+                    "77s"
+                }
+                _ => "77",
+            };
+            let after = load(&[&format!("-{flag}={value}")])
+                .unwrap()
+                .settings
+                .shown();
+            // What is false or empty is not shown, so that a line may also vanish.
+            let changed: Vec<&str> = after
+                .lines()
+                .filter(|line| !before.lines().any(|known| known == *line))
+                .chain(before.lines().filter(|line| !after.contains(line)))
+                .collect();
+            let written = format!("{key}: ");
+            assert!(
+                changed
+                    .iter()
+                    .any(|line| line.trim_start().starts_with(&written)),
+                "-{flag}={value}: {changed:?}"
+            );
+        }
+        let error = load(&["-server.http-listen-port=many"]).unwrap_err();
+        assert!(
+            error.starts_with("flag -server.http-listen-port: \"many\""),
+            "{error}"
+        );
     }
 }

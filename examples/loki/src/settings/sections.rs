@@ -49,11 +49,16 @@ settings! {
         pub(crate) http_server_write_timeout: Inert,
         pub(crate) http_server_idle_timeout: Inert,
         pub(crate) http_listen_network: Inert,
-        pub(crate) grpc_listen_address: Inert,
-        pub(crate) grpc_listen_port: Inert,
-        pub(crate) grpc_server_max_recv_msg_size: Inert,
-        pub(crate) grpc_server_max_send_msg_size: Inert,
-        pub(crate) grpc_server_max_concurrent_streams: Inert,
+        pub(crate) grpc_listen_address: String => always,
+        pub(crate) grpc_listen_port: u16 = 9095 => always,
+        pub(crate) grpc_server_max_recv_msg_size: usize = 4 << 20,
+        pub(crate) grpc_server_max_send_msg_size: usize = 4 << 20,
+        pub(crate) grpc_server_max_concurrent_streams: u32 = 100,
+        pub(crate) grpc_server_keepalive_time: Duration = Duration::from_secs(2 * 3600),
+        pub(crate) grpc_server_keepalive_timeout: Duration = Duration::from_secs(20),
+        pub(crate) grpc_listen_network: Inert,
+        pub(crate) grpc_server_min_time_between_pings: Inert,
+        pub(crate) grpc_server_ping_without_stream_allowed: Inert,
         pub(crate) log_request_headers: Inert,
     }
 }
@@ -288,7 +293,7 @@ impl Settings {
     /// Refuses what would be missed.
     pub(super) fn refuse_what_is_missing(&self) -> Result<(), String> {
         let refusals = [
-            (self.target != "all", format!("target: {} does not run alone yet, only all", self.target)),
+            (self.target != "all", refused_target(&self.target)),
             (self.compactor.retention_enabled, "compactor.retention_enabled: old entries are not deleted yet".into()),
             (!self.limits_config.retention_period.is_zero(), "limits_config.retention_period: old entries are not deleted yet, only 0 is possible".into()),
             (self.limits_config.retention_stream.is_given(), "limits_config.retention_stream: old entries are not deleted yet".into()),
@@ -315,10 +320,6 @@ impl Settings {
                 "pattern_ingester: patterns are not mined yet",
             ),
             (
-                self.server.grpc_listen_port.is_given(),
-                "server.grpc_listen_port: there is no gRPC yet",
-            ),
-            (
                 self.schema_config.is_given(),
                 "schema_config: entries are kept in a format of our own, whatever the schema",
             ),
@@ -336,6 +337,42 @@ impl Settings {
             .filter(|(given, _)| *given)
             .map(|(_, what)| format!("{what}; the setting has no effect"))
             .collect()
+    }
+}
+
+/// Why a target does not run. Source of the names: Loki's `-list-targets`.
+fn refused_target(target: &str) -> String {
+    const LOKI: [&str; 19] = [
+        "bloom-builder",
+        "bloom-gateway",
+        "bloom-planner",
+        "compactor",
+        "distributor",
+        "index-gateway",
+        "ingest-limits",
+        "ingest-limits-frontend",
+        "ingester",
+        "overrides-exporter",
+        "pattern-ingester",
+        "querier",
+        "query-frontend",
+        "query-scheduler",
+        "read",
+        "write",
+        "backend",
+        "ruler",
+        "ui",
+    ];
+    let known = |name: &&str| LOKI.contains(name) || *name == "all";
+    match target.split(',').map(str::trim).find(|name| !known(name)) {
+        Some(unknown) => {
+            let near = headwater_yaml::nearest(unknown, LOKI.into_iter().chain(["all"]));
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            format!("target: unrecognised module name: {unknown}{hint}")
+        }
+        None => format!(
+            "target: {target} does not run alone, because all modules of this program share one process: only all is possible"
+        ),
     }
 }
 
@@ -361,6 +398,9 @@ mod tests {
             ("storage_config: {aws: {s3: x}}", "aws"),
             ("limits_config: {ingestion_rate: 5}", "ingestion_rate_mb"),
             ("table_manager: {}", "table_manager"),
+            ("target: ingester", "does not run alone"),
+            ("target: ingestr", "did you mean ingester?"),
+            ("server: {grpc_listen_prt: 1}", "grpc_listen_port"),
         ] {
             let error = refused(text);
             assert!(error.contains(word), "{text}: {error}");
