@@ -86,7 +86,6 @@ fn read(lines: &[u8]) -> std::result::Result<Found, (usize, String)> {
     let mut parser = Parser::new(&text, Format::OpenMetrics, Options::default()).map_err(told)?;
     let mut known: HashMap<&[u8], usize> = HashMap::new();
     let mut found = Found::new();
-    let mut builder = LabelsBuilder::new();
     while let Some(event) = parser.next_event().map_err(told)? {
         let Event::Sample(sample) = event else {
             continue;
@@ -103,6 +102,7 @@ fn read(lines: &[u8]) -> std::result::Result<Found, (usize, String)> {
         let at = match known.get(key) {
             Some(at) => *at,
             None => {
+                let mut builder = LabelsBuilder::new();
                 sample.labels(&mut builder).map_err(told)?;
                 found.push((builder.build(), Vec::new(), Vec::new()));
                 known.insert(key, found.len() - 1);
@@ -151,6 +151,23 @@ mod tests {
         assert_eq!(samples, 500);
         assert!(blocks.iter().all(|meta| meta.stats.num_series == 5));
         assert!(blocks.len() > 3, "{blocks:?}");
+    }
+
+    #[test]
+    fn series_keep_their_own_labels() {
+        let text = b"m{a=\"1\"} 1 1\nn 2 2\no{b=\"x\"} 3 3\nm{a=\"1\"} 4 4\n";
+        let found = read(text).unwrap();
+        let names: Vec<String> = found
+            .iter()
+            .map(|(labels, ..)| labels.to_string())
+            .collect();
+        let wanted = [
+            "{__name__=\"m\", a=\"1\"}",
+            "{__name__=\"n\"}",
+            "{__name__=\"o\", b=\"x\"}",
+        ];
+        assert_eq!(names, wanted);
+        assert_eq!(found[0].1, [1000, 4000]);
     }
 
     #[test]

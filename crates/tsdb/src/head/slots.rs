@@ -279,3 +279,8 @@ mod tests {
         assert_eq!(split(join(9, 4)), (9, 4));
     }
 }
+        let mut ahead = Ahead::new(&slots);
+        for slot in [3, 4, 18, 3] {
+            assert_eq!(ahead.get(slot).unwrap().lock().log_ref, u64::from(slot));
+        }
+        assert!(ahead.get(1 << 20).is_none());
