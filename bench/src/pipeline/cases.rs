@@ -117,7 +117,8 @@ pub(super) const CASES: &[Case] = &[
         done: Done::InFile,
         hekad: |scene| {
             let input = format!(
-                "[TcpInput]\naddress = '127.0.0.1:{}'\nsplitter = 'TokenSplitter'\ndecoder = ''\n",
+                "[TcpInput]\naddress = '127.0.0.1:{}'\nsplitter = 'TokenSplitter'\n\
+                 decoder = 'plain'\n[plain]\ntype = 'ScribbleDecoder'\n",
                 scene.port
             );
             format!("{}{input}{}", head(scene), lines_out(scene, "TRUE"))

@@ -55,6 +55,11 @@ impl Template {
         }
     }
 
+    /// Whether it leaves messages as they are.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Sets what the entries say. `groups` knows what was found; unknown
     /// groups become `<name>`, as in heka.
     ///

@@ -6,3 +6,7 @@ mod cuts;
 #[cfg(feature = "golden")]
 mod golden;
 mod pipelines;
+mod reports;
+mod streams;
+#[cfg(feature = "tls")]
+mod tls;

@@ -14,7 +14,7 @@ use headwater_pipeline::topology::Topology;
 /// No test waits longer than this for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn plan(base: &Path, config: &str) -> Plan {
+pub(crate) fn plan(base: &Path, config: &str) -> Plan {
     let text = format!(
         "[hekad]\nbase_dir = '{}'\nstop_timeout = '2s'\n{config}",
         base.display()
@@ -23,11 +23,11 @@ fn plan(base: &Path, config: &str) -> Plan {
     Plan::new(&config, &plugins::registry()).unwrap()
 }
 
-fn start(base: &Path, config: &str) -> Topology {
+pub(crate) fn start(base: &Path, config: &str) -> Topology {
     Topology::start(plan(base, config)).unwrap()
 }
 
-fn stat(topology: &Topology, plugin: &str, name: &str) -> u64 {
+pub(crate) fn stat(topology: &Topology, plugin: &str, name: &str) -> u64 {
     let report = topology.report();
     let plugin = report.plugins.iter().find(|p| &*p.name == plugin).unwrap();
     plugin
@@ -37,12 +37,12 @@ fn stat(topology: &Topology, plugin: &str, name: &str) -> u64 {
         .map_or(0, |(_, value)| *value)
 }
 
-fn connect(topology: &Topology, input: &str) -> TcpStream {
+pub(crate) fn connect(topology: &Topology, input: &str) -> TcpStream {
     let port = stat(topology, input, "Port") as u16;
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()
 }
 
-fn wait_until(what: &str, done: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
     let started = Instant::now();
     while !done() {
         assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
@@ -50,7 +50,7 @@ fn wait_until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-fn frames(count: i32) -> Vec<u8> {
+pub(crate) fn frames(count: i32) -> Vec<u8> {
     let mut out = Vec::new();
     for pid in 0..count {
         let message = Message {
@@ -64,13 +64,13 @@ fn frames(count: i32) -> Vec<u8> {
     out
 }
 
-fn lines(path: &Path) -> usize {
+pub(crate) fn lines(path: &Path) -> usize {
     fs::read(path).map_or(0, |bytes| {
         bytes.iter().filter(|byte| **byte == b'\n').count()
     })
 }
 
-fn file_output(name: &str, base: &Path) -> String {
+pub(crate) fn file_output(name: &str, base: &Path) -> String {
     format!(
         "[{name}]\ntype = 'FileOutput'\nmessage_matcher = \"Type == 'test'\"\n\
          path = '{}/{name}.log'\nencoder = 'PayloadEncoder'\nflush_interval = 5\n[PayloadEncoder]\n",
@@ -78,7 +78,7 @@ fn file_output(name: &str, base: &Path) -> String {
     )
 }
 
-const TCP_IN: &str = "[in]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\n";
+pub(crate) const TCP_IN: &str = "[in]\ntype = 'TcpInput'\naddress = '127.0.0.1:0'\n";
 
 #[test]
 fn frames_come_in_and_lines_go_out() {
@@ -109,7 +109,7 @@ fn what_is_sent_before_a_stop_is_written() {
 }
 
 /// An address where nobody listens, and nobody will.
-fn dead_address() -> (TcpListener, String) {
+pub(crate) fn dead_address() -> (TcpListener, String) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     (listener, address)

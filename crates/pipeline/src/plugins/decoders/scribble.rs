@@ -17,7 +17,9 @@ pub struct ScribbleDecoderSettings {
     pub message_fields: BTreeMap<String, String>,
 }
 
-/// Sets headers and adds fields with fixed values.
+/// Sets headers and adds fields with fixed values. Without any it takes
+/// records as they are, which is how an input that expects encoded messages
+/// is told to expect plain text.
 #[derive(Debug)]
 pub struct ScribbleDecoder {
     template: Template,
@@ -39,14 +41,18 @@ impl Plugin for ScribbleDecoder {
 
 impl Decoder for ScribbleDecoder {
     fn decode(&mut self, incoming: Incoming, out: &mut Vec<Event>) -> Decoding {
-        let mut event = incoming.into_event();
-        let before = event.to_message();
+        let before = incoming.into_event();
+        if self.template.is_empty() {
+            out.push(before);
+            return Decoding::Done;
+        }
+        let mut event = before.clone();
         match self.template.apply(event.message_mut(), &|_| None) {
             Ok(()) => {
                 out.push(event);
                 Decoding::Done
             }
-            Err(reason) => Decoding::Failed(Incoming::Event(before.into()), reason),
+            Err(reason) => Decoding::Failed(Incoming::Event(before), reason),
         }
     }
 }

@@ -17,6 +17,10 @@ use super::scan::{LogFile, Pattern};
 /// wrote it may write a last line.
 const LAST_LOOKS: u32 = 2;
 
+/// After this long without data a record that is whole as it stands is not
+/// held back any longer.
+const QUIET: Duration = Duration::from_millis(500);
+
 /// How a stream is followed.
 #[derive(Debug, Clone)]
 pub(super) struct Timing {
@@ -46,6 +50,8 @@ pub(super) struct Follower<'a> {
     files: Vec<LogFile>,
     current: Option<Open>,
     scanned: Instant,
+    /// When data came last.
+    grown: Instant,
 }
 
 struct Open {
@@ -89,6 +95,7 @@ impl<'a> Follower<'a> {
             files,
             current: None,
             scanned: Instant::now(),
+            grown: Instant::now(),
         };
         match position {
             Some(position) => follower.resume(&position),
@@ -189,6 +196,7 @@ impl<'a> Follower<'a> {
         let read = self.session.read_from(&mut open.reader)?;
         if read > 0 {
             open.looks = 0;
+            self.grown = Instant::now();
         }
         Ok(read)
     }
@@ -208,7 +216,9 @@ impl<'a> Follower<'a> {
             self.restart();
             return Ok(());
         }
-        self.session.pause().map_err(|error| error.to_string())?;
+        if self.grown.elapsed() >= QUIET {
+            self.session.pause().map_err(|error| error.to_string())?;
+        }
         if let Some(next) = self.successor() {
             if next + 1 < self.files.len() || self.looked_enough() {
                 // The last line of a file that is done is a line, with or
