@@ -14,6 +14,8 @@ pub const HINT_OUT_OF_ORDER: &str = "from-out-of-order";
 pub const HINT_STALE_SERIES: &str = "from-stale-series";
 /// A hint: the block has some of the head's series.
 pub const HINT_SELECTED_SERIES: &str = "from-selected-series";
+/// Hints of blocks that have some series only: others may have samples of the same time elsewhere.
+pub const PARTIAL_HINTS: [&str; 2] = [HINT_STALE_SERIES, HINT_SELECTED_SERIES];
 
 /// Everything in `meta.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

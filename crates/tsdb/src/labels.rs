@@ -1,15 +1,13 @@
-//! Questions about labels: names, values, series, and what there is most of.
+//! Questions about labels: names, values, series.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use headwater_model::{Labels, Matcher};
 use headwater_storage::{LabelAnswer, LabelRequest, Result};
 use roaring::RoaringBitmap;
 
 use crate::block::Block;
-use crate::db::Db;
 use crate::head::Head;
-use crate::stats::{Cardinality, TopEntry};
 use crate::storage::Sources;
 
 impl Sources<'_> {
@@ -173,60 +171,5 @@ impl Head {
             (series.alive && there).then(|| series.labels.clone())
         };
         slots.iter().filter_map(labels).collect()
-    }
-
-    /// Which metrics and labels make the most series, `limit` of each.
-    fn cardinality(&self, limit: usize) -> Cardinality {
-        let index = self.index.read();
-        let mut out = Cardinality::default();
-        let mut pairs = BTreeMap::new();
-        for (name, values) in index.names() {
-            let entry = |value| TopEntry {
-                name: name.to_owned(),
-                value,
-            };
-            out.values_by_label.push(entry(values.len() as u64));
-            let bytes = values.iter().map(|(v, p)| v.len() as u64 * p.len()).sum();
-            out.bytes_by_label.push(entry(bytes));
-            // Of each label only the largest can be among the largest of all.
-            let mut largest: Vec<(u64, &str)> = values.iter().map(|(v, p)| (p.len(), v)).collect();
-            keep_largest(&mut largest, limit, |entry| entry.0);
-            for (count, value) in largest {
-                if name == headwater_model::label::METRIC_NAME {
-                    out.series_by_metric.push(TopEntry {
-                        name: value.to_owned(),
-                        value: count,
-                    });
-                }
-                pairs.insert(format!("{name}={value}"), count);
-            }
-        }
-        out.series_by_pair = pairs
-            .into_iter()
-            .map(|(name, value)| TopEntry { name, value })
-            .collect();
-        for list in [
-            &mut out.series_by_metric,
-            &mut out.values_by_label,
-            &mut out.bytes_by_label,
-            &mut out.series_by_pair,
-        ] {
-            list.sort_by(|a, b| a.name.cmp(&b.name));
-            keep_largest(list, limit, |entry| entry.value);
-        }
-        out
-    }
-}
-
-fn keep_largest<T>(list: &mut Vec<T>, limit: usize, size: impl Fn(&T) -> u64) {
-    list.sort_by_key(|entry| std::cmp::Reverse(size(entry)));
-    list.truncate(limit);
-}
-
-impl Db {
-    /// Which metrics and labels of the head make the most series, the first
-    /// `limit` of each list.
-    pub fn cardinality(&self, limit: usize) -> Cardinality {
-        self.inner.head.cardinality(limit)
     }
 }

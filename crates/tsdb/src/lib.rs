@@ -7,12 +7,14 @@
 //! `storage` answers the store's callers. `head` holds the newest samples,
 //! `log` writes them down, `replay` reads them back. `block` is what becomes of
 //! them, `read` joins head and blocks, `labels` answers questions about labels,
+//! `cardinality` says what there is most of,
 //! `maintain` moves data from head to blocks and removes what is old.
 //! `backfill` makes blocks of samples that do not come through the head.
 //! `golden`, with the feature of this name, runs recorded directories.
 
 pub mod backfill;
 mod block;
+mod cardinality;
 mod chunk_snapshot;
 mod db;
 mod error;

@@ -102,6 +102,7 @@ pub struct Stats {
 
 /// One line of a table of what there is most of.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TopEntry {
     /// A metric, a label name or `name=value`.
     pub name: String,
@@ -109,8 +110,9 @@ pub struct TopEntry {
     pub value: u64,
 }
 
-/// Which metrics and labels make the most series; as
-/// `/api/v1/status/tsdb` shows it. Each list is sorted, largest first.
+/// Which metrics and labels make the most series and take the most bytes, in the
+/// head or in a block; `/api/v1/status/tsdb` shows the former. Each list is
+/// sorted, largest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cardinality {
@@ -122,4 +124,9 @@ pub struct Cardinality {
     pub bytes_by_label: Vec<TopEntry>,
     /// `name=value` pairs with the most series.
     pub series_by_pair: Vec<TopEntry>,
+    /// Metrics whose series take the most bytes: memory in the head, chunks in
+    /// a block.
+    pub bytes_by_metric: Vec<TopEntry>,
+    /// `name=value` pairs whose series take the most bytes, counted likewise.
+    pub bytes_by_pair: Vec<TopEntry>,
 }

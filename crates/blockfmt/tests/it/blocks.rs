@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::corpora::{data_directories, files, folders, name};
 
-struct Block {
+pub(crate) struct Block {
     meta: BlockMeta,
     index: Index<Vec<u8>>,
     segments: Vec<Vec<u8>>,
@@ -38,13 +38,13 @@ impl Block {
         }
     }
 
-    fn chunk(&self, meta: &ChunkMeta) -> RawChunk<'_> {
+    pub(crate) fn chunk(&self, meta: &ChunkMeta) -> RawChunk<'_> {
         let ChunkRef { segment, offset } = ChunkRef::from_u64(meta.reference);
         segment::read_chunk(&self.segments[segment as usize], offset as usize).unwrap()
     }
 
     /// Calls `each` with reference, labels and chunks of every series.
-    fn series(&self, mut each: impl FnMut(u32, &[(&str, &str)], &[ChunkMeta])) {
+    pub(crate) fn series(&self, mut each: impl FnMut(u32, &[(&str, &str)], &[ChunkMeta])) {
         let (mut labels, mut chunks) = (Vec::new(), Vec::new());
         for reference in self.index.all_postings().unwrap() {
             self.index
@@ -57,7 +57,7 @@ impl Block {
     }
 }
 
-fn blocks(directory: &Path) -> Vec<Block> {
+pub(crate) fn blocks(directory: &Path) -> Vec<Block> {
     let is_block = |path: &Path| path.join("meta.json").is_file();
     folders(directory)
         .iter()

@@ -5,3 +5,4 @@ mod corpora;
 mod head_chunks;
 mod log;
 mod peer;
+mod size;

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use headwater_blockfmt::index::ChunkMeta;
-use headwater_blockfmt::meta::{Compaction, HINT_OUT_OF_ORDER};
+use headwater_blockfmt::meta::{Compaction, HINT_OUT_OF_ORDER, PARTIAL_HINTS};
 use headwater_blockfmt::record::TombstoneEntry;
 use headwater_blockfmt::segment::{self, ChunkRef};
 use headwater_blockfmt::{BlockMeta, DecodeError, EncodedChunk, Index, tombstones};
@@ -253,6 +253,12 @@ impl Block {
             true => (true, 0, &self.meta.ulid),
             false => (false, self.meta.min_time, &self.meta.ulid),
         }
+    }
+
+    /// The hint of a block that has some series only, if it is one.
+    pub(crate) fn part_of(&self) -> Option<&'static str> {
+        let hints = PARTIAL_HINTS.into_iter();
+        hints.into_iter().find(|hint| self.meta.has_hint(hint))
     }
 
     /// First to last millisecond that the block may have samples of.

@@ -72,9 +72,10 @@ impl BlockSet {
     /// head takes lies behind it.
     pub(crate) fn in_order_end(&self, block_range: i64) -> Option<Timestamp> {
         let all = self.all();
+        // A block of some series says nothing of what the others have.
         let in_order = all
             .iter()
-            .filter(|block| !block.meta.has_hint(HINT_OUT_OF_ORDER));
+            .filter(|block| !block.meta.has_hint(HINT_OUT_OF_ORDER) && block.part_of().is_none());
         in_order.map(|block| block.end(block_range)).max()
     }
 

@@ -59,6 +59,15 @@ impl Postings {
         }
     }
 
+    /// The sum of something over all slots.
+    pub(crate) fn sum(&self, of: impl Fn(u32) -> u64) -> u64 {
+        match self {
+            Postings::One(one) => of(*one),
+            Postings::Few(few) => few.iter().map(|slot| of(*slot)).sum(),
+            Postings::Many(many) => many.iter().map(of).sum(),
+        }
+    }
+
     /// Bytes beside the postings themselves.
     pub(crate) fn heap_bytes(&self) -> u64 {
         match self {

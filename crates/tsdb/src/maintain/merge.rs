@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use headwater_blockfmt::meta::{BlockDesc, Compaction};
+use headwater_blockfmt::meta::{BlockDesc, Compaction, PARTIAL_HINTS};
 use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_storage::{ErrorKind, Result, merge_columns};
@@ -19,8 +19,21 @@ use crate::read::{Loaded, TimeSpan};
 
 impl Inner {
     /// Merges the blocks that are due next; says whether there were any.
+    ///
+    /// Blocks that have some series only are merged among themselves: one with
+    /// all series and one of these would pass for one with all.
     pub(super) fn merge_next(&self) -> Result<bool> {
-        let blocks = self.blocks.all();
+        for part in [None].into_iter().chain(PARTIAL_HINTS.map(Some)) {
+            if self.merge_next_of(part)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn merge_next_of(&self, part: Option<&'static str>) -> Result<bool> {
+        let mut blocks = self.blocks.all().to_vec();
+        blocks.retain(|block| block.part_of() == part);
         let candidates: Vec<Candidate> = blocks
             .iter()
             .map(|block| Candidate {

@@ -1,6 +1,7 @@
 //! The store as its callers know it.
 
 mod blocks;
+mod cardinality;
 mod chunk_snapshot;
 mod conformance;
 mod corpora;
@@ -13,6 +14,8 @@ mod late;
 mod memory;
 mod model;
 mod opening;
+mod partial;
 mod peers;
+mod peers_snapshot;
 mod reopen;
 mod support;

@@ -33,7 +33,9 @@ fn append(db: &Db, series: u64, time: i64) -> Result<(), (u64, String)> {
     let mut refused = (0, String::new());
     for n in 0..series {
         match batch.series(&name(n)) {
-            Ok(series) => batch.append_float(series, time, (n * 7) as f64).unwrap(),
+            Ok(series) => batch
+                .append_float(series, time, (n as f64 + time as f64).sqrt())
+                .unwrap(),
             Err(AppendError::SeriesLimit(why)) => refused = (refused.0 + 1, why),
             Err(error) => panic!("{error}"),
         }

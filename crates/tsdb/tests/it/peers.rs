@@ -35,7 +35,7 @@ fn promtool_dump(dir: &Path) -> BTreeMap<String, Vec<(i64, String)>> {
     out
 }
 
-const BASE: i64 = 1_767_225_600_000;
+pub(crate) const BASE: i64 = 1_767_225_600_000;
 
 fn fill(db: &Db) -> BTreeMap<String, Vec<(i64, String)>> {
     let mut wanted: BTreeMap<String, Vec<(i64, String)>> = BTreeMap::new();
@@ -194,13 +194,18 @@ fn promtool_dumps_blocks_late_samples_and_deletions() {
 }
 
 /// Debian's server over a directory, ended with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
 }
 
 impl Server {
     fn start(dir: &Path, config: &str) -> Server {
+        Server::start_with(dir, config, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(dir: &Path, config: &str, flags: &[&str]) -> Server {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .unwrap()
@@ -214,6 +219,7 @@ impl Server {
                 dir.join("data").display()
             ))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -224,7 +230,7 @@ impl Server {
     }
 
     /// The body of a page, if the server answers with success.
-    fn get(&self, path: &str) -> Option<String> {
+    pub(crate) fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
@@ -235,13 +241,13 @@ impl Server {
     }
 
     /// The only value of an instant query.
-    fn value(&self, query: &str, time: i64) -> Option<String> {
+    pub(crate) fn value(&self, query: &str, time: i64) -> Option<String> {
         let path = format!("/api/v1/query?query={query}&time={time}");
         let body: serde_json::Value = serde_json::from_str(&self.get(&path)?).ok()?;
         Some(body["data"]["result"][0]["value"][1].as_str()?.to_owned())
     }
 
-    fn wait_for(&self, ready: impl Fn(&Server) -> bool) {
+    pub(crate) fn wait_for(&self, ready: impl Fn(&Server) -> bool) {
         let started = Instant::now();
         while !ready(self) {
             assert!(
@@ -250,6 +256,14 @@ impl Server {
             );
             std::thread::park_timeout(Duration::from_millis(50));
         }
+    }
+
+    /// Ends the server as an operator does, and waits until it is gone.
+    pub(crate) fn terminate(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        self.child.wait().unwrap();
     }
 
     fn kill(mut self) {
