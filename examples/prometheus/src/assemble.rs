@@ -11,13 +11,15 @@ use axum::Router;
 use axum::routing::get;
 use headwater_api_prometheus::{Parts, Settings, WriteMessage, router};
 use headwater_discovery::{Manager as Discovery, ManagerSettings, Metrics as DiscoveryMetrics};
+use headwater_env::Env;
 use headwater_exposition::{Escaping, Protocol, Registry, content_type};
 use headwater_http::{Server as Listener, ServerSettings};
-use headwater_promql::{Engine, EngineOptions, ParseOptions};
+use headwater_promql::{Engine, EngineOptions, ParseOptions, QueryLog};
+use headwater_query::ActiveQueries;
 use headwater_regexp::Regex;
 use headwater_scrape::{ManagerOptions, ScrapeManager, offset_seed};
 use headwater_service::{Actor, Logging, RunGroup, Signal, Signals, State, Stop, reload_hook};
-use headwater_tsdb::{Db, Options as StoreOptions};
+use headwater_tsdb::{Db, Opening, Options as StoreOptions};
 use http::header::CONTENT_TYPE;
 use parking_lot::RwLock;
 
@@ -27,7 +29,7 @@ use crate::flags::Flags;
 use crate::host::Host;
 use crate::metrics::{StoreMetrics, register_process};
 use crate::process::{Process, hostname};
-use crate::reload::{Applier, watch_files};
+use crate::reload::{Applier, Keep, watch_files};
 use crate::settings::Source;
 use crate::store;
 use crate::views::{Remote, Scrapes, Store};
@@ -84,7 +86,7 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
 
     let mut signals = Signals::listen(&[Signal::Interrupt, Signal::Terminate, Signal::Hangup])
         .map_err(|error| Failure::of_machine(format!("cannot listen for signals: {error}")))?;
-    let db = open_store(flags.text("storage.tsdb.path"), store_options.clone()).await?;
+    let db = open_store(&flags, store_options.clone()).await?;
     registry.register(StoreMetrics(db.clone()));
 
     let mut discovery_settings = ManagerSettings::default();
@@ -100,17 +102,23 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
         .options(scrape_options(&flags, &config))
         .registry(&registry)
         .build();
+    let query_log = QueryLog::new(Env::real());
+    let active = active_queries(&flags)?;
     let engine = Engine::new(Arc::new(db.clone()), engine_options)
-        .map_err(|error| Failure::of_machine(format!("cannot start threads: {error}")))?;
+        .map_err(|error| Failure::of_machine(format!("cannot start threads: {error}")))?
+        .with_active_queries(active)
+        .with_query_log(query_log.clone());
 
     let (reloader, mut reloads) = reload_hook();
     let (quit, quit_asked) = Stop::new();
     let applier = Arc::new(Applier {
         source: source.clone(),
         process: process.clone(),
+        query_log,
         scrape: scrape.clone(),
         discovery: discovery.clone(),
         job_configs: Arc::new(RwLock::default()),
+        retention: retention_of(&flags, &db),
         logging,
     });
     parts.engine = Some(Arc::new(engine));
@@ -159,6 +167,11 @@ pub(crate) async fn serve(flags: Flags, logging: Logging) -> Result<(), Failure>
     }));
     group.add(Actor::stoppable("discovery", async move |stop| {
         tokio::select! { () = driver.run() => {}, () = stop.wait() => {} }
+        Ok(())
+    }));
+    let opening = db.clone();
+    group.add(Actor::stoppable("replay", async move |stop| {
+        tokio::select! { outcome = watch_replay(opening) => outcome?, () = stop.wait() => {} }
         Ok(())
     }));
     let mut found = discovery.targets();
@@ -269,16 +282,54 @@ fn host_routes(prefix: &str) -> Router {
     Router::new().route(&format!("{prefix}/host/metrics"), get(page))
 }
 
-async fn open_store(path: &str, options: StoreOptions) -> Result<Db, Failure> {
+async fn open_store(flags: &Flags, options: StoreOptions) -> Result<Opening, Failure> {
+    let path = flags.text("storage.tsdb.path");
     let builder = Db::builder(path).options(options);
+    let early = flags.on("storage.tsdb.serve-during-replay");
     // Replay takes threads of its own and must not hold up those that answer requests.
-    let opened = tokio::task::spawn_blocking(|| builder.open()).await;
+    let opened = tokio::task::spawn_blocking(move || match early {
+        true => builder.open_early(),
+        false => builder.open().map(Opening::from),
+    });
+    let opened = opened.await;
     let opened =
         opened.map_err(|error| Failure::of_machine(format!("opening the store: {error}")))?;
     opened.map_err(|error| Failure::of_machine(format!("opening the store in {path}: {error}")))
 }
 
-async fn close_store(db: Db) -> Result<(), Failure> {
+/// What tells the store how long to keep samples, when the settings are loaded.
+fn retention_of(flags: &Flags, store: &Opening) -> Keep {
+    let (flags, store) = (flags.clone(), store.clone());
+    Box::new(move |config| match store.db() {
+        Some(db) => crate::store::apply(db, &flags, config),
+        // The settings that it is opened with are these, unless they are loaded once more meanwhile.
+        None => {
+            let (flags, store, config) = (flags.clone(), store.clone(), config.clone());
+            tokio::task::spawn_blocking(move || {
+                let applied = store
+                    .wait()
+                    .map_err(|error| error.to_string())
+                    .and_then(|db| crate::store::apply(&db, &flags, &config));
+                if let Err(error) = applied {
+                    tracing::error!(error, "the store does not take the settings");
+                }
+            });
+            Ok(())
+        }
+    })
+}
+
+/// Ends the server if the log cannot be read.
+async fn watch_replay(store: Opening) -> Result<(), String> {
+    let opened = tokio::task::spawn_blocking(move || store.wait()).await;
+    match opened {
+        Ok(Ok(_)) => std::future::pending().await,
+        Ok(Err(error)) => Err(format!("opening the store: {error}")),
+        Err(error) => Err(format!("opening the store: {error}")),
+    }
+}
+
+async fn close_store(db: Opening) -> Result<(), Failure> {
     let closed = tokio::task::spawn_blocking(move || db.close()).await;
     let closed =
         closed.map_err(|error| Failure::of_machine(format!("closing the store: {error}")))?;
@@ -365,6 +416,20 @@ fn engine_options(
     options.type_and_unit_labels = on("type-and-unit-labels");
     options.parse = parse;
     Ok(options)
+}
+
+/// The file that tells after a crash which queries ran; what it tells goes to the log.
+fn active_queries(flags: &Flags) -> Result<Arc<ActiveQueries>, Failure> {
+    let dir = PathBuf::from(flags.text("storage.tsdb.path"));
+    let most = flags
+        .number("query.max-concurrency")
+        .map_err(Failure::of_user)?;
+    let (active, unfinished) = ActiveQueries::open(&Env::real(), &dir, most)
+        .map_err(|error| Failure::of_machine(error.to_string()))?;
+    if let Some(queries) = unfinished {
+        tracing::info!(queries, "These queries didn't finish in the last run:");
+    }
+    Ok(active)
 }
 
 fn scrape_options(flags: &Flags, config: &headwater_config::Config) -> ManagerOptions {

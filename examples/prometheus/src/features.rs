@@ -49,10 +49,14 @@ pub(crate) fn features(switched_on: &[String]) -> Features {
         ("type_and_unit_labels", false),
     ];
     let tsdb = [
+        ("delayed_compaction", false),
         ("exemplar_storage", on("exemplar-storage")),
+        ("histograms_st_encoding", on("histograms-st-encoding")),
         ("isolation", true),
         ("native_histograms", true),
         ("st_storage", on("st-storage")),
+        ("use_uncached_io", false),
+        ("xor2_encoding", true),
     ];
     let server = [
         ("agent_mode", false),

@@ -228,6 +228,21 @@ const FLAGS: &[Flag] = &[
         "How many bytes to keep.",
     ),
     flag(
+        "storage.tsdb.memory-budget",
+        Value,
+        "",
+        Works,
+        "Memory that the newest samples may take, such as 4GB: beyond it new series are refused, known ones go on. \
+         Not in Prometheus.",
+    ),
+    flag(
+        "storage.tsdb.serve-during-replay",
+        Switch,
+        "false",
+        Works,
+        "Scrape, and answer queries from blocks, while the log is read after a start. Not in Prometheus.",
+    ),
+    flag(
         "storage.tsdb.no-lockfile",
         Switch,
         "false",
@@ -522,6 +537,8 @@ const FLAGS: &[Flag] = &[
 const FEATURES: &[&str] = &[
     "auto-reload-config",
     "exemplar-storage",
+    "histograms-st-encoding",
+    "memory-snapshot-on-shutdown",
     "metadata-wal-records",
     "promql-binop-fill-modifiers",
     "promql-delayed-name-removal",
@@ -531,6 +548,7 @@ const FEATURES: &[&str] = &[
     "st-storage",
     "type-and-unit-labels",
     "use-start-timestamps",
+    "xor2-encoding",
 ];
 
 /// Features that are always on by now.
@@ -543,6 +561,7 @@ const NO_LONGER_FEATURES: &[&str] = &[
 ];
 
 /// The command line, read.
+#[derive(Clone)]
 pub(crate) struct Flags {
     matches: ArgMatches,
 }

@@ -7,7 +7,7 @@ use headwater_exposition::registry::process::ProcessCollector;
 use headwater_exposition::{Metric, MetricFamily, MetricValue, Registry};
 use headwater_model::MetricType::{Counter, Gauge};
 use headwater_service::State;
-use headwater_tsdb::{DamagedBlock, Db};
+use headwater_tsdb::{DamagedBlock, Opening};
 
 use crate::process::Process;
 
@@ -41,11 +41,13 @@ pub(crate) fn register_process(registry: &Registry, process: Arc<Process>) {
 }
 
 /// The store's counters.
-pub(crate) struct StoreMetrics(pub(crate) Db);
+pub(crate) struct StoreMetrics(pub(crate) Opening);
 
 impl Collect for StoreMetrics {
     fn collect(&self, out: &mut Vec<MetricFamily>) {
-        let Ok(stats) = self.0.stats() else { return };
+        // Nothing is known before the log is read.
+        let Some(db) = self.0.db() else { return };
+        let Ok(stats) = db.stats() else { return };
         let mut tell = |name: &str, help: &str, kind, value: f64| {
             out.push(
                 MetricFamily::new(name, help, kind).with(Metric::new(MetricValue::Number(value))),
@@ -131,11 +133,35 @@ impl Collect for StoreMetrics {
         );
         tell(
             "headwater_tsdb_series_refused_total",
-            "New series refused because of the limit on their number.",
+            "New series refused because of the limit on their number or on memory.",
             Counter,
             stats.series_refused as f64,
         );
-        let damaged = self.0.damaged_blocks();
+        tell(
+            "headwater_tsdb_series_refused_for_memory_total",
+            "New series refused because of the memory budget.",
+            Counter,
+            stats.series_refused_for_memory as f64,
+        );
+        tell(
+            "headwater_tsdb_head_memory_bytes",
+            "Memory that the head takes, estimated.",
+            Gauge,
+            stats.memory_bytes as f64,
+        );
+        tell(
+            "headwater_tsdb_memory_budget_bytes",
+            "Memory of the head from which on new series are refused; 0 for no such limit.",
+            Gauge,
+            stats.memory_budget as f64,
+        );
+        tell(
+            "prometheus_tsdb_snapshot_replay_error_total",
+            "Total number snapshot replays that failed.",
+            Counter,
+            stats.snapshots_failed as f64,
+        );
+        let damaged = db.damaged_blocks();
         let sum = |of: fn(&DamagedBlock) -> u64| damaged.iter().map(of).sum::<u64>() as f64;
         tell(
             "headwater_tsdb_blocks_unserved",

@@ -1,11 +1,13 @@
 //! Taking settings over: all parts get them, in one order, or none does.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_config::Config;
 use headwater_discovery::Manager as Discovery;
+use headwater_promql::QueryLog;
 use headwater_scrape::{JobConfig, ScrapeManager};
 use headwater_service::{Logging, Reloader};
 use parking_lot::RwLock;
@@ -14,13 +16,18 @@ use crate::jobs;
 use crate::process::Process;
 use crate::settings::Source;
 
+/// Tells the store how long to keep samples.
+pub(crate) type Keep = Box<dyn Fn(&Config) -> Result<(), String> + Send + Sync>;
+
 /// The parts that settings go to.
 pub(crate) struct Applier {
     pub(crate) source: Source,
     pub(crate) process: Arc<Process>,
+    pub(crate) query_log: Arc<QueryLog>,
     pub(crate) scrape: ScrapeManager,
     pub(crate) discovery: Discovery,
     pub(crate) job_configs: Arc<RwLock<BTreeMap<String, String>>>,
+    pub(crate) retention: Keep,
     #[cfg_attr(
         not(feature = "otlp"),
         expect(dead_code, reason = "only spans are set through it")
@@ -55,6 +62,12 @@ impl Applier {
             .map(jobs::job)
             .collect::<Result<Vec<JobConfig>, String>>()?;
         let yaml = config.to_yaml().map_err(|error| error.to_string())?;
+        (self.retention)(config)?;
+        let query_log = &config.global.query_log_file;
+        let query_log = (!query_log.is_empty()).then(|| Path::new(query_log));
+        self.query_log
+            .set_file(query_log)
+            .map_err(|error| format!("query log: {error}"))?;
         self.scrape.apply(scraped).map_err(|errors| {
             errors
                 .iter()

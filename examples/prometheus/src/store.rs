@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use headwater_config::Config;
+use headwater_config::{Config, FloatEncoding as Floats};
 use headwater_model::duration::format_duration;
-use headwater_tsdb::{Db, Options};
+use headwater_tsdb::{Db, FloatEncoding, Options};
 use headwater_wal::Compression;
 
 use crate::Failure;
@@ -22,10 +22,46 @@ pub(crate) fn options(flags: &Flags, config: &Config) -> Result<Options, Failure
     options.segment_bytes = segment_bytes(flags)?;
     options.log_compression = compression(flags)?;
     options.out_of_order_window = tsdb.out_of_order_time_window.to_std();
+    options.snapshot_on_close = flags.has_feature("memory-snapshot-on-shutdown");
+    options.memory_budget = memory_budget(flags).map_err(Failure::of_user)?;
+    set_encodings(&mut options, flags, config)?;
     set_exemplars(&mut options, flags, config);
     set_retention(&mut options, flags, config).map_err(Failure::of_user)?;
     set_blocks(&mut options, flags).map_err(Failure::of_user)?;
     Ok(options)
+}
+
+/// A size, or nothing for no limit.
+fn memory_budget(flags: &Flags) -> Result<u64, String> {
+    let name = "storage.tsdb.memory-budget";
+    match flags.text(name) {
+        "" | "0" => Ok(0),
+        _ => flags.bytes(name),
+    }
+}
+
+/// How floats are encoded: as the file says, or else as features ask for.
+fn float_encoding(flags: &Flags, config: &Config) -> FloatEncoding {
+    let tsdb = config.storage.tsdb.clone().unwrap_or_default();
+    let asked = flags.has_feature("xor2-encoding") || flags.has_feature("st-storage");
+    match tsdb.chunk_encoding.floats {
+        Some(Floats::Xor2) => FloatEncoding::Xor2,
+        None if asked => FloatEncoding::Xor2,
+        _ => FloatEncoding::Xor,
+    }
+}
+
+/// Start timestamps need room in chunks.
+fn set_encodings(options: &mut Options, flags: &Flags, config: &Config) -> Result<(), Failure> {
+    options.float_encoding = float_encoding(flags, config);
+    options.start_timestamps = flags.has_feature("st-storage");
+    options.histogram_starts = flags.has_feature("histograms-st-encoding");
+    if options.start_timestamps && options.float_encoding == FloatEncoding::Xor {
+        return Err(Failure::of_machine(
+            "the feature st-storage needs storage.tsdb.chunk_encoding.floats: xor2",
+        ));
+    }
+    Ok(())
 }
 
 fn segment_bytes(flags: &Flags) -> Result<u64, Failure> {
@@ -102,10 +138,12 @@ fn set_retention(options: &mut Options, flags: &Flags, config: &Config) -> Resul
     Ok(())
 }
 
-/// Gives an open store the retention of settings that were read again.
-pub(crate) fn set_retention_of(db: &Db, flags: &Flags, config: &Config) -> Result<(), String> {
+/// Gives an open store what may change of settings that were read again.
+pub(crate) fn apply(db: &Db, flags: &Flags, config: &Config) -> Result<(), String> {
     let mut options = Options::default();
     set_retention(&mut options, flags, config)?;
+    db.set_float_encoding(float_encoding(flags, config))
+        .map_err(|error| error.to_string())?;
     db.set_retention(|retention| {
         retention.time = options.retention;
         retention.bytes = options.retention_bytes;
@@ -228,6 +266,42 @@ mod tests {
                 .unwrap_err()
                 .contains("between 10MB and 256MB")
         );
+    }
+
+    #[test]
+    fn chunks_are_encoded_as_file_and_features_say() {
+        let xor2 = "storage: {tsdb: {chunk_encoding: {floats: xor2}}}\n";
+        let xor = "storage: {tsdb: {chunk_encoding: {floats: xor}}}\n";
+        let encoding = |arguments: &[&str], file| {
+            let options = opened(arguments, file)?;
+            Ok::<_, String>((options.float_encoding, options.start_timestamps))
+        };
+        assert_eq!(encoding(&[], "{}\n"), Ok((FloatEncoding::Xor, false)));
+        assert_eq!(encoding(&[], xor2), Ok((FloatEncoding::Xor2, false)));
+        let feature = ["--enable-feature=xor2-encoding"];
+        assert_eq!(encoding(&feature, "{}\n"), Ok((FloatEncoding::Xor2, false)));
+        assert_eq!(encoding(&feature, xor), Ok((FloatEncoding::Xor, false)));
+        let starts = ["--enable-feature=st-storage,histograms-st-encoding"];
+        assert_eq!(encoding(&starts, "{}\n"), Ok((FloatEncoding::Xor2, true)));
+        assert!(opened(&starts, "{}\n").unwrap().histogram_starts);
+        assert!(encoding(&starts, xor).unwrap_err().contains("xor2"));
+    }
+
+    #[test]
+    fn memory_and_snapshots_are_set_by_flags() {
+        let options = opened(&["--storage.tsdb.memory-budget=3GB"], "{}\n").unwrap();
+        assert_eq!(
+            (options.memory_budget, options.snapshot_on_close),
+            (3 << 30, false)
+        );
+        let feature = ["--enable-feature=memory-snapshot-on-shutdown"];
+        let options = opened(&feature, "{}\n").unwrap();
+        assert_eq!(
+            (options.memory_budget, options.snapshot_on_close),
+            (0, true)
+        );
+        let error = opened(&["--storage.tsdb.memory-budget=much"], "{}\n").unwrap_err();
+        assert!(error.contains("memory-budget"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use headwater_relabel::Rules;
 use headwater_scrape::ScrapeManager;
 use headwater_service::{ReloadError, Reloader, Stopper};
 use headwater_storage::{BoxFuture, Delete, Error, ErrorKind, Result};
-use headwater_tsdb::{Db, TopEntry};
+use headwater_tsdb::{Db, Opening, TopEntry};
 use parking_lot::RwLock;
 
 /// The scraper, with the settings of its jobs as they print.
@@ -118,11 +118,22 @@ fn global_url(url: &str) -> String {
 }
 
 /// The store, for status pages.
-pub(crate) struct Store(pub(crate) Db);
+pub(crate) struct Store(pub(crate) Opening);
+
+impl Store {
+    /// The store itself, once its log is read.
+    fn db(&self) -> Result<&Db> {
+        let what = "the store is still reading its log";
+        self.0
+            .db()
+            .ok_or_else(|| Error::new(ErrorKind::NotReady, what))
+    }
+}
 
 impl TsdbView for Store {
     fn stats(&self, limit: usize) -> Result<TsdbStats> {
-        let (stats, cardinality) = (self.0.stats()?, self.0.cardinality(limit));
+        let db = self.db()?;
+        let (stats, cardinality) = (db.stats()?, db.cardinality(limit));
         Ok(TsdbStats {
             head_stats: HeadStats {
                 num_series: stats.series,
@@ -139,7 +150,7 @@ impl TsdbView for Store {
     }
 
     fn blocks(&self) -> Result<Vec<BlockMeta>> {
-        Ok(self.0.blocks())
+        Ok(self.db()?.blocks())
     }
 
     fn damaged_blocks(&self) -> Result<Vec<DamagedBlock>> {
@@ -152,16 +163,16 @@ impl TsdbView for Store {
             damaged_chunks: block.damaged_chunks,
             damage: block.damage,
         };
-        Ok(self.0.damaged_blocks().into_iter().map(told).collect())
+        let damaged = self.db()?.damaged_blocks();
+        Ok(damaged.into_iter().map(told).collect())
     }
 
-    /// The log is replayed before anybody can ask: all of it.
     fn replay(&self) -> WalReplay {
-        let segment = self.0.stats().map_or(0, |stats| stats.log_segment);
+        let progress = self.0.progress();
         WalReplay {
-            min: 0,
-            max: segment,
-            current: segment,
+            min: progress.first,
+            max: progress.last,
+            current: progress.current,
         }
     }
 }
@@ -184,14 +195,14 @@ impl Delete for Store {
 
 impl Admin for Store {
     fn clean_tombstones(&self) -> BoxFuture<'_, Result<()>> {
-        let db = self.0.clone();
-        blocking(move || db.clean_tombstones().map(drop))
+        let db = self.db().cloned();
+        blocking(move || db?.clean_tombstones().map(drop))
     }
 
     fn snapshot(&self, skip_head: bool) -> BoxFuture<'_, Result<String>> {
-        let db = self.0.clone();
+        let db = self.db().cloned();
         blocking(move || {
-            let name = snapshot_name();
+            let (db, name) = (db?, snapshot_name());
             db.snapshot(&db.dir().join("snapshots").join(&name), !skip_head)?;
             Ok(name)
         })
