@@ -9,3 +9,5 @@ mod life;
 mod loki;
 mod peers;
 mod remote;
+mod promtool;
+mod queries;

@@ -24,6 +24,8 @@ use crate::progress::Bar;
 const SPAN: i64 = 2 * 3600;
 /// Without an end, the last hours are left to the server, which still has them in its head.
 const UNTIL: i64 = 3 * 3600;
+/// Nanoseconds of a second.
+const NANOS: i64 = 1_000_000_000;
 /// Queries that the server evaluates at the same time.
 const AT_ONCE: usize = 4;
 
@@ -133,17 +135,17 @@ impl Recording {
         let mut out = Vec::new();
         let mut span = start - start.rem_euclid(SPAN);
         while span <= end {
-            let from = span.max(start) * 1_000_000_000;
+            let from = span.max(start) * NANOS;
             let before = (from - self.offset).div_euclid(self.interval) * self.interval;
             let mut first = before + self.offset;
             if first < from {
                 first += self.interval;
             }
             let until = (span + SPAN - 1).min(end);
-            if first <= until * 1_000_000_000 {
+            if first <= until * NANOS {
                 out.push(Query {
                     rule: self.clone(),
-                    start: (first / 1_000_000) as f64 / 1000.0,
+                    start: (first / NANOS) as f64 + (first % NANOS) as f64 / 1e9,
                     end: until,
                 });
             }
