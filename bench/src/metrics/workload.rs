@@ -81,7 +81,7 @@ pub(super) fn target_labels(target: usize) -> [(&'static str, String); 5] {
 pub(super) fn value(target: usize, series: usize, at: usize) -> f64 {
     match series {
         0..40 => {
-            let busy = series % 2 == 0;
+            let busy = series.is_multiple_of(2);
             let speed = if busy {
                 at as f64 * (1.0 + series as f64)
             } else {

@@ -171,6 +171,9 @@ fn push_len(packed: &mut String, mut len: usize) {
 
 /// Splits the string that a length and its bytes stand for off the front of `packed`.
 fn take_text(packed: &str) -> (&str, &str) {
+    if let Some(&len @ 0..0x40) = packed.as_bytes().first() {
+        return packed[1..].split_at(len.into());
+    }
     let (mut len, mut shift) = (0usize, 0);
     for (at, byte) in packed.bytes().enumerate() {
         len |= usize::from(byte & 0x3f) << shift;
@@ -237,11 +240,41 @@ impl PartialOrd for Labels {
     }
 }
 
-/// Pair by pair, names before values, as Prometheus orders series.
+/// Pair by pair, names before values, as Prometheus orders series. Sets that are compared for sorting
+/// mostly begin alike: what is the same is passed over in words, and only the first text that
+/// differs is compared as text.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        let (a, b) = (&*self.packed, &*other.packed);
+        let Some(at) = first_difference(a.as_bytes(), b.as_bytes()) else {
+            // One continues where the other ends, after a whole pair.
+            return a.len().cmp(&b.len());
+        };
+        let mut rest = a;
+        loop {
+            let start = a.len() - rest.len();
+            let (text, behind) = take_text(rest);
+            if at < a.len() - behind.len() {
+                return text.cmp(take_text(&b[start..]).0);
+            }
+            rest = behind;
+        }
     }
+}
+
+/// Where two texts differ, if they do as far as the shorter one goes.
+fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    let shorter = a.len().min(b.len());
+    let ((a_words, a_tail), (b_words, b_tail)) =
+        (a[..shorter].as_chunks::<8>(), b[..shorter].as_chunks::<8>());
+    for (at, (a, b)) in a_words.iter().zip(b_words).enumerate() {
+        let differs = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differs != 0 {
+            return Some(8 * at + differs.trailing_zeros() as usize / 8);
+        }
+    }
+    let in_tail = a_tail.iter().zip(b_tail).position(|(a, b)| a != b)?;
+    Some(8 * a_words.len() + in_tail)
 }
 
 /// `{a="b", c="d"}`, values quoted as Go quotes strings, names quoted only where they must be.
@@ -514,7 +547,20 @@ mod tests {
         assert_eq!(one.hash_projected(|n| n != "b"), two.hash64());
     }
 
+    /// Few different texts, short and long, so that sets begin alike and end anywhere.
+    fn alike() -> impl Strategy<Value = Labels> {
+        let value = prop_oneof!["[ab]{1,3}", "é[ab]{0,2}", "a{62,66}[ab]{0,2}"];
+        let name = prop_oneof!["[ab]{1,2}", "b{63,65}"];
+        proptest::collection::btree_map(name, value, 0..5).prop_map(Labels::from_pairs)
+    }
+
     proptest! {
+        #[test]
+        fn sets_are_ordered_by_their_pairs(a in alike(), b in alike()) {
+            prop_assert_eq!(a.cmp(&b), a.iter().cmp(b.iter()));
+            prop_assert_eq!(a.cmp(&a.clone()), Ordering::Equal);
+        }
+
         #[test]
         fn what_goes_in_comes_out(pairs in proptest::collection::btree_map(".{0,200}", ".{1,300}", 0..8)) {
             let labels = Labels::from_pairs(&pairs);

@@ -169,10 +169,7 @@ impl<'a> Fields<'a> {
             return self.slow_varint();
         }
         self.rest = &self.rest[last as usize / 8 + 1..];
-        let bits = word & (u64::MAX >> (63 - last)) & 0x7f7f_7f7f_7f7f_7f7f;
-        let bits = (bits & 0x007f_007f_007f_007f) | ((bits & 0x7f00_7f00_7f00_7f00) >> 1);
-        let bits = (bits & 0x0000_3fff_0000_3fff) | ((bits & 0x3fff_0000_3fff_0000) >> 2);
-        Ok((bits & 0x0fff_ffff) | ((bits & 0x0fff_ffff_0000_0000) >> 4))
+        Ok(pushed_together(word & (u64::MAX >> (63 - last))))
     }
 
     #[cold]
@@ -188,6 +185,24 @@ impl<'a> Fields<'a> {
         }
         Err(WireError::Overflow)
     }
+}
+
+/// The number in up to eight bytes of variable length: seven bits of each.
+#[inline]
+fn pushed_together(word: u64) -> u64 {
+    let bits = word & 0x7f7f_7f7f_7f7f_7f7f;
+    let bits = (bits & 0x007f_007f_007f_007f) | ((bits & 0x7f00_7f00_7f00_7f00) >> 1);
+    let bits = (bits & 0x0000_3fff_0000_3fff) | ((bits & 0x3fff_0000_3fff_0000) >> 2);
+    (bits & 0x0fff_ffff) | ((bits & 0x0fff_ffff_0000_0000) >> 4)
+}
+
+/// A number of variable length that is exactly these six bytes, as times of this century are.
+#[inline]
+pub(crate) fn six_bytes(bytes: [u8; 6]) -> Option<u64> {
+    let [a, b, c, d, e, f] = bytes;
+    let word = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+    let whole = word & 0x8080_8080_8080 == 0x0080_8080_8080;
+    whole.then(|| pushed_together(word))
 }
 
 /// Writes fields.
@@ -273,6 +288,9 @@ mod tests {
             bytes.resize(length + slack, 0xff);
             let mut fields = Fields::new(&bytes);
             prop_assert_eq!(fields.varint(), Ok(number));
+            if let Some(six) = bytes.first_chunk::<6>() {
+                prop_assert_eq!(six_bytes(*six), (length == 6).then_some(number));
+            }
             prop_assert_eq!(fields.rest().len(), slack);
         }
 

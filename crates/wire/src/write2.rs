@@ -14,7 +14,7 @@
 use headwater_model::{MetricType, Timestamp};
 
 use crate::error::WireError;
-use crate::fields::{Fields, Value};
+use crate::fields::{Fields, Value, six_bytes};
 
 /// Field 2, of bytes.
 const KEY_2: u8 = 0x12;
@@ -236,17 +236,15 @@ impl<'a> Parts<'a> {
 /// Value and time as all senders write them: two fields, in this order.
 #[inline]
 fn sample(message: &[u8]) -> Result<Sample, WireError> {
-    if let [0x09, v0, v1, v2, v3, v4, v5, v6, v7, 0x10, rest @ ..] = message {
-        let mut fields = Fields::new(rest);
-        let time = fields.varint()? as Timestamp;
-        if fields.rest().is_empty() {
-            let value = f64::from_le_bytes([*v0, *v1, *v2, *v3, *v4, *v5, *v6, *v7]);
-            return Ok(Sample {
-                time,
-                start: 0,
-                value,
-            });
-        }
+    if let [0x09, v0, v1, v2, v3, v4, v5, v6, v7, 0x10, time @ ..] = message
+        && let Some(time) = time.try_into().ok().and_then(six_bytes)
+    {
+        let value = f64::from_le_bytes([*v0, *v1, *v2, *v3, *v4, *v5, *v6, *v7]);
+        return Ok(Sample {
+            time: time as Timestamp,
+            start: 0,
+            value,
+        });
     }
     any_sample(message)
 }
