@@ -21,7 +21,33 @@ impl Region {
             bytes: Bytes::Mapped(Arc::new(map)),
         }
     }
+
+    /// Says that the bytes are not needed soon: pages of a mapped file stop
+    /// counting as memory of this process, and come back when they are looked
+    /// at. The bytes stay as they are.
+    pub fn release(&self) {
+        if let Bytes::Mapped(map) = &self.bytes {
+            release(map);
+        }
+    }
 }
+
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "this advice would change what other kinds of maps hold"
+)]
+fn release(map: &memmap2::Mmap) {
+    // SAFETY: the map is read-only and shared with its file, which does not
+    // change while the region lives: a page that is dropped comes back from
+    // the file as it was. Only private maps with changes would lose something.
+    let done = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    // It is advice: where it cannot be taken, the pages stay.
+    let _ = done;
+}
+
+#[cfg(not(unix))]
+fn release(_: &memmap2::Mmap) {}
 
 impl From<Vec<u8>> for Region {
     fn from(bytes: Vec<u8>) -> Region {
@@ -52,5 +78,27 @@ impl AsRef<[u8]> for Region {
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Region").field("len", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Files, FilesExt, MemoryFiles, RealFiles};
+
+    #[test]
+    fn released_bytes_are_still_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..100_000u32).map(|n| (n / 7) as u8).collect();
+        let all: [(&dyn Files, _); 2] = [
+            (&RealFiles, dir.path().join("file")),
+            (&MemoryFiles::new(), "file".into()),
+        ];
+        for (files, path) in all {
+            files.write_atomic(&path, &bytes).unwrap();
+            let region = files.map(&path).unwrap();
+            assert_eq!(region[..], bytes);
+            region.release();
+            assert_eq!(region.clone()[..], bytes);
+        }
     }
 }

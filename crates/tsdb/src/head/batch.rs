@@ -15,7 +15,7 @@ use super::contents::{Contents, Entry, Section};
 use super::exemplars::admit as admit_exemplar;
 use super::late::{LateSample, LateValue};
 use super::series::{Kind, Pending, Place, Series};
-use super::slots::Walk;
+use super::slots::{Ahead, Walk};
 use super::{Head, slots};
 use crate::log::Log;
 
@@ -251,10 +251,10 @@ impl Appender for Batch<'_> {
             floats.reserve(samples.len());
         }
         let mut walk = Walk::new(&self.head.slots);
+        let mut ahead = Ahead::new(&self.head.slots);
         for (at, sample) in samples.iter().enumerate() {
             let later = samples.get(at + SLOT_AHEAD);
-            let later = later.and_then(|s| self.head.slots.get(slots::split(s.series).0));
-            if let Some(later) = later {
+            if let Some(later) = later.and_then(|s| ahead.get(slots::split(s.series).0)) {
                 later.prefetch_head();
             }
             let (slot, generation) = slots::split(sample.series);

@@ -113,7 +113,8 @@ fn read_file(
     min_time: Timestamp,
     found: &mut Found,
 ) -> Result<Option<(usize, String)>> {
-    let file = Bytes::from_owner(files.map(path).map_err(error::file)?);
+    let region = files.map(path).map_err(error::file)?;
+    let file = Bytes::from_owner(region.clone());
     let damage = |at: usize, error: DecodeError| Some((at, format!("{}: {error}", path.display())));
     let chunks = match head_chunks::chunks(&file) {
         Ok(chunks) => chunks,
@@ -137,13 +138,16 @@ fn read_file(
                 max_time: chunk.max_time,
                 data: file.slice_ref(chunk.data),
             };
-            found
-                .chunks
-                .entry(chunk.reference)
-                .or_default()
-                .push(encoded);
+            let chunks = found.chunks.entry(chunk.reference).or_default();
+            // They become those of a series: few, and many lists of them.
+            if chunks.len() == chunks.capacity() {
+                chunks.reserve_exact(1 + chunks.len() / 4);
+            }
+            chunks.push(encoded);
         }
     }
+    // All of it was read to see whether it is sound; queries want little of it.
+    region.release();
     if damaged.is_none() || sound_bytes > 0 {
         found.full.push(FullFile {
             path: path.to_path_buf(),
@@ -293,7 +297,8 @@ impl ChunkFiles {
         };
         growing.writer.finish().map_err(error::file)?;
         self.files.sync_dir(&self.dir).map_err(error::file)?;
-        let file = Bytes::from_owner(self.files.map(&growing.path).map_err(error::file)?);
+        let region = self.files.map(&growing.path).map_err(error::file)?;
+        let file = Bytes::from_owner(region.clone());
         for written in &growing.written {
             // What cannot be read back stays in memory.
             let end = written.offset + written.len;
@@ -303,6 +308,7 @@ impl ChunkFiles {
                 replace(head, written, file.slice_ref(chunk.data));
             }
         }
+        region.release();
         self.full.push(FullFile {
             path: growing.path,
             max_time: growing.max_time,

@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::contents::Entry;
 use super::late::{LateSample, LateValue};
 use super::series::Series;
-use super::slots::Walk;
+use super::slots::{Ahead, Walk};
 
 impl Batch<'_> {
     pub(super) fn collect_new_series(&mut self) {
@@ -164,13 +164,16 @@ fn each_series<V>(
     entries: &[Entry<V>],
     mut act: impl FnMut(&mut Series, &Entry<V>, usize),
 ) {
-    let slot_at = |at: usize| entries.get(at).and_then(|e| head.slots.get(e.slot));
     let mut walk = Walk::new(&head.slots);
+    let (mut slots, mut chunks) = (Ahead::new(&head.slots), Ahead::new(&head.slots));
     for (at, entry) in entries.iter().enumerate() {
-        if let Some(later) = slot_at(at + SLOT_AHEAD) {
+        if let Some(later) = entries.get(at + SLOT_AHEAD).and_then(|e| slots.get(e.slot)) {
             later.prefetch();
         }
-        if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
+        if let Some(soon) = entries
+            .get(at + CHUNK_AHEAD)
+            .and_then(|e| chunks.get(e.slot))
+        {
             soon.prefetch_chunk();
         }
         let Some((series, slot)) = walk.series(entry.slot) else {

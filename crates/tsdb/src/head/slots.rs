@@ -133,6 +133,32 @@ impl<'s> Walk<'s> {
     }
 }
 
+/// Finds slots of which most follow one another.
+pub(crate) struct Ahead<'s> {
+    slots: &'s Slots,
+    last: Option<(u32, &'s Group)>,
+}
+
+impl<'s> Ahead<'s> {
+    pub(crate) fn new(slots: &'s Slots) -> Ahead<'s> {
+        Ahead { slots, last: None }
+    }
+
+    /// The slot of this number, if it exists.
+    #[inline]
+    pub(crate) fn get(&mut self, slot: u32) -> Option<Slot<'s>> {
+        let (number, at) = (slot / NEIGHBOURS, (slot % NEIGHBOURS) as usize);
+        if let Some((last, group)) = self.last
+            && last == number
+        {
+            return Some(Slot { group, at });
+        }
+        let group = self.slots.group(number)?;
+        self.last = Some((number, group));
+        Some(Slot { group, at })
+    }
+}
+
 type Page = Box<[Group]>;
 type Shelf = Box<[OnceLock<Page>]>;
 
@@ -260,6 +286,11 @@ mod tests {
             walk.series(slot).unwrap().0.log_ref = slot.into();
         }
         assert!(walk.series(1 << 20).is_none());
+        let mut ahead = Ahead::new(&slots);
+        for slot in [3, 4, 18, 3] {
+            assert_eq!(ahead.get(slot).unwrap().lock().log_ref, u64::from(slot));
+        }
+        assert!(ahead.get(1 << 20).is_none());
         // A series of the last group can be had: nothing is held.
         assert_eq!(slots.get(19).unwrap().lock().log_ref, 19);
         assert!(walk.series(3).is_some());
@@ -279,8 +310,3 @@ mod tests {
         assert_eq!(split(join(9, 4)), (9, 4));
     }
 }
-        let mut ahead = Ahead::new(&slots);
-        for slot in [3, 4, 18, 3] {
-            assert_eq!(ahead.get(slot).unwrap().lock().log_ref, u64::from(slot));
-        }
-        assert!(ahead.get(1 << 20).is_none());

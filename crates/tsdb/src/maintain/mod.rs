@@ -1,11 +1,11 @@
 //! What a store does from time to time: make blocks of the head, merge
 //! blocks, remove what is old, shorten the log.
 //!
-//! `head_block` writes a range of the head in the `order` of its series, `late_blocks` what came late,
-//! `checkpoint` shortens the log,
-//! `plan` decides what to merge and `merge` does it, `retention` decides what
-//! to remove. `retire` takes out of the head what blocks have. `snapshot` copies a store and `merge` also takes out what was
-//! deleted.
+//! `head_block` writes a range of the head in the `order` of its series,
+//! `late_blocks` what came late, `retire` takes out of the head what blocks
+//! have. `checkpoint` shortens the log. `plan` decides what to merge and `merge`
+//! does it, which also takes out what was deleted; `retention` decides what to
+//! remove. `snapshot` copies a store.
 
 mod checkpoint;
 mod head_block;
@@ -34,6 +34,9 @@ pub(crate) use retire::Retiring;
 
 /// How often the background thread looks for work.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often it looks whether readers are gone that still need what blocks have
+/// taken over from the head.
+const EVERY_WHILE_RETIRING: Duration = Duration::from_secs(1);
 
 /// Late samples that may wait for their blocks: they are not compressed.
 const MOST_LATE: u64 = 1 << 20;
@@ -148,10 +151,15 @@ impl Inner {
             self.serve(std::slice::from_ref(&meta.ulid), &[])?;
             tracing::info!(ulid = %meta.ulid, from = range.start, to = end, "block made");
         }
+        self.head.times.has_blocks_before(end);
         self.retire(late)
     }
 
-        self.head.times.has_blocks_before(end);
+    fn try_retire_in_turn(&self) -> Result<()> {
+        let _maintenance = self.maintenance.lock();
+        self.try_retire().map(|_| ())
+    }
+
     /// Begins to serve blocks in place of others, which are removed.
     fn serve(&self, new: &[String], old: &[Arc<Block>]) -> Result<()> {
         let files = self.env.files.as_ref();
@@ -189,17 +197,30 @@ impl Worker {
 }
 
 fn work(inner: &Weak<Inner>, stop: &(Mutex<bool>, Condvar)) {
+    let (mut pause, mut waited) = (EVERY, Duration::ZERO);
     loop {
         let mut stopped = stop.0.lock();
-        stop.1.wait_while_for(&mut stopped, |s| !*s, EVERY);
+        stop.1.wait_while_for(&mut stopped, |s| !*s, pause);
         if *stopped {
             return;
         }
         drop(stopped);
         let Some(inner) = inner.upgrade() else { return };
-        if let Err(error) = inner.maintain() {
+        waited += pause;
+        let done = match waited >= EVERY {
+            true => inner.maintain().map(|_| ()),
+            false => inner.try_retire_in_turn(),
+        };
+        if let Err(error) = done {
             tracing::error!(%error, "maintenance failed, it will be tried again");
         }
+        if waited >= EVERY {
+            waited = Duration::ZERO;
+        }
+        pause = match inner.is_retiring() {
+            true => EVERY_WHILE_RETIRING,
+            false => EVERY.saturating_sub(waited),
+        };
     }
 }
 

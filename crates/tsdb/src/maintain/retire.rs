@@ -31,6 +31,11 @@ impl Inner {
         self.try_retire()
     }
 
+    /// Whether something waits for readers.
+    pub(super) fn is_retiring(&self) -> bool {
+        self.retiring.lock().any
+    }
+
     /// Takes out of the head what waits, unless readers still need it. Says
     /// whether nothing waits any more.
     pub(super) fn try_retire(&self) -> Result<bool> {
