@@ -5,7 +5,7 @@ use headwater_model::{HistogramRef, SeriesColumns, Timestamp};
 
 use super::{
     Appender, Cut, EncodedChunk, Encoding, FloatHistogramAppender, HistogramAppender, Kind,
-    Xor2Appender, XorAppender,
+    Xor2Appender, XorAppender, shrink,
 };
 
 /// Samples of a float chunk. Source: Prometheus, `tsdb/head.go`, `storage/series.go`.
@@ -182,12 +182,14 @@ impl Chunks {
 
 fn encoded((min_time, chunk): (Timestamp, Growing)) -> EncodedChunk {
     let (encoding, max_time, data) = chunk.finish();
-    EncodedChunk {
+    let chunk = EncodedChunk {
         encoding,
         min_time,
         max_time,
         data,
-    }
+    };
+    // All samples are known now, so the best windows can be found.
+    shrink(&chunk).ok().flatten().unwrap_or(chunk)
 }
 
 /// Appends a histogram, or answers the chunk that has to follow, with the histogram in it.

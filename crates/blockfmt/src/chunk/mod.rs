@@ -7,6 +7,7 @@
 mod cut;
 mod fill;
 mod histogram;
+mod shrink;
 mod starts;
 mod value;
 mod varbit;
@@ -25,6 +26,7 @@ pub use cut::{
     encode_columns, encode_columns_with,
 };
 pub use histogram::{Appender, Cut, Float, Integer, Kind};
+pub use shrink::shrink;
 pub use xor::XorAppender;
 pub use xor2::Xor2Appender;
 

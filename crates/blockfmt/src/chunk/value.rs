@@ -44,6 +44,14 @@ impl Window {
         }
     }
 
+    /// The smallest window for differences of both.
+    pub(super) fn around(self, other: Self) -> Self {
+        Self {
+            leading: self.leading.min(other.leading),
+            trailing: self.trailing.min(other.trailing),
+        }
+    }
+
     /// Whether differences of the window `inner` can be written in this one.
     pub(super) fn holds(self, inner: Self) -> bool {
         self.leading != NO_WINDOW

@@ -40,6 +40,8 @@ pub struct Xor2Appender {
     count: u16,
     window: Window,
     stale: bool,
+    /// A window that begins with the next value.
+    planned: Option<Window>,
 }
 
 impl Default for Xor2Appender {
@@ -76,6 +78,7 @@ impl Xor2Appender {
             count: 0,
             window: Window::NONE,
             stale: false,
+            planned: None,
         }
     }
 
@@ -102,6 +105,7 @@ impl Xor2Appender {
             count: reader.count as u16,
             window: reader.state.window.for_writer(),
             stale: last == STALE_NAN_BITS,
+            planned: None,
         })
     }
 
@@ -196,12 +200,18 @@ impl Xor2Appender {
 
     /// The code for the last window if it holds the difference, or else that for a new one.
     fn window_code(&mut self, difference: u64, last: (u64, u32), new: (u64, u32)) -> (u64, u32) {
+        let planned = self.planned.take();
         let needed = Window::of(difference);
-        if self.window.holds(needed) {
+        if planned.is_none() && self.window.holds(needed) {
             return last;
         }
-        self.window = needed;
-        (new.0 << 11 | needed.code(), new.1 + 11)
+        self.window = planned.unwrap_or(needed);
+        (new.0 << 11 | self.window.code(), new.1 + 11)
+    }
+
+    /// Begins a window with the next value that differs, which must fit into it.
+    pub(super) fn begin_window(&mut self, window: Window) {
+        self.planned = Some(window);
     }
 
     /// Number of samples.

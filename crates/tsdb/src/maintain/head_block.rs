@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use headwater_blockfmt::chunk::shrink;
 use headwater_blockfmt::meta::Compaction;
 use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
@@ -54,6 +55,12 @@ fn in_order_chunks(labels: &Labels, seen: &Loaded, range: TimeRange) -> Result<V
     let mut chunks = Vec::new();
     seen.take_chunks(labels, &mut chunks)?;
     clip(labels, &mut chunks, range)?;
+    for chunk in &mut chunks {
+        // What grew sample by sample can be smaller now that it is whole.
+        if let Some(smaller) = shrink(chunk).map_err(|e| damaged(labels, e))? {
+            *chunk = smaller;
+        }
+    }
     Ok(chunks)
 }
 

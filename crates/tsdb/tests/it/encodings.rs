@@ -228,3 +228,31 @@ fn starts_without_room_for_them_are_refused() {
     let refused = db.set_float_encoding(FloatEncoding::Xor);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
 }
+
+#[test]
+fn xor2_chunks_become_smaller_on_their_way_into_a_block() {
+    let env = Env::in_memory(1);
+    let db = builder("data", env.clone())
+        .configure(|options| options.float_encoding = FloatEncoding::Xor2)
+        .open()
+        .unwrap();
+    let value = |n: i64| if n % 60 == 3 { 0.1 } else { (n % 2) as f64 };
+    for n in 0..480 {
+        let mut batch = batch(&db);
+        let series = batch.series(&labels(&[("n", "a")])).unwrap();
+        batch.append_float(series, n * STEP, value(n)).unwrap();
+        commit(batch);
+    }
+    let sizes = |db: &Db| {
+        let request = SelectRequest::new(Vec::new(), TimeRange::ALL);
+        let mut cursor = block_on(db.select_chunks(request)).unwrap();
+        let mut chunks = Vec::new();
+        cursor.advance().unwrap();
+        cursor.read(&mut chunks).unwrap();
+        chunks.iter().map(|chunk| chunk.data.len()).sum::<usize>()
+    };
+    let (in_head, samples) = (sizes(&db), crate::support::dump(&db));
+    db.flush_before(i64::MAX).unwrap();
+    assert!(sizes(&db) * 2 < in_head);
+    assert_eq!(crate::support::dump(&db), samples);
+}
