@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater_model::Labels;
+use headwater_storage::Result;
 
-use crate::part::{PartError, PartOptions, PartWriter};
+use crate::merge::of_part;
+use crate::part::PartWriter;
 use crate::push::{PushEntry, PushStream};
 
 /// Lines of a head block in bytes before it is closed: snapshots copy at most this much a stream.
@@ -29,11 +31,15 @@ pub(crate) struct HeadBlock {
 }
 
 impl HeadBlock {
-    /// A block that will be filled: its stream has filled others.
-    fn for_busy_stream() -> Self {
+    /// A block that will be filled as the one before was.
+    fn after(full: &Self) -> Self {
+        let rows = full.times.len() + full.times.len() / 16;
         Self {
+            times: Vec::with_capacity(rows),
             text: Vec::with_capacity(BLOCK_BYTES),
-            ..Self::default()
+            ends: Vec::with_capacity(rows),
+            sets: Vec::new(),
+            numbers: Vec::with_capacity(if full.numbers.is_empty() { 0 } else { rows }),
         }
     }
 
@@ -98,7 +104,8 @@ struct HeadStream {
 impl HeadStream {
     fn push(&mut self, entry: &PushEntry) {
         if !self.open.has_room(entry.line.len()) {
-            let full = std::mem::replace(&mut self.open, HeadBlock::for_busy_stream());
+            let next = HeadBlock::after(&self.open);
+            let full = std::mem::replace(&mut self.open, next);
             self.closed.push(Arc::new(full));
         }
         self.open.push(entry);
@@ -184,20 +191,19 @@ impl Head {
         self.streams.keys()
     }
 
-    /// The head as a part.
-    pub(crate) fn to_part(&self, options: PartOptions) -> Result<Vec<u8>, PartError> {
-        let mut writer = PartWriter::new(options)?;
+    /// Writes the head to a part; `pass_on` is called after each stream.
+    pub(crate) fn write(
+        &self,
+        mut writer: PartWriter,
+        pass_on: &mut dyn FnMut(&mut PartWriter) -> Result<()>,
+    ) -> Result<PartWriter> {
         let none = Labels::empty();
         let mut order: Vec<(i64, u32, u32)> = Vec::new();
         for (labels, stream) in &self.streams {
-            writer.stream(labels)?;
+            writer.stream(labels).map_err(of_part)?;
             let open = Some(&stream.open).filter(|open| !open.times.is_empty());
-            let blocks: Vec<&HeadBlock> = stream
-                .closed
-                .iter()
-                .map(|block| &**block)
-                .chain(open)
-                .collect();
+            let closed = stream.closed.iter().map(|block| &**block);
+            let blocks: Vec<&HeadBlock> = closed.chain(open).collect();
             order.clear();
             for (number, block) in blocks.iter().enumerate() {
                 let rows = block.times.iter().enumerate();
@@ -209,9 +215,13 @@ impl Head {
             }
             for (time, block, row) in &order {
                 let (block, row) = (blocks[*block as usize], *row as usize);
-                writer.push(*time, block.line(row), block.metadata(row).unwrap_or(&none))?;
+                let metadata = block.metadata(row).unwrap_or(&none);
+                writer
+                    .push(*time, block.line(row), metadata)
+                    .map_err(of_part)?;
             }
+            pass_on(&mut writer)?;
         }
-        writer.finish()
+        Ok(writer)
     }
 }

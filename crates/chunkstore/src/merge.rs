@@ -86,18 +86,16 @@ impl ChunkStore {
         }
     }
 
-    /// Writes a part piece by piece. `fill` writes a bit and answers whether there is more.
+    /// Writes a part. `fill` calls what it is given every now and then, so that the part needs not be
+    /// in memory as a whole.
     pub(crate) fn write_part(
         &self,
         tenant: &str,
         flushes: Flushes,
-        fill: impl FnOnce(&mut dyn FnMut(PartWriter) -> Result<PartWriter>) -> Result<PartWriter>,
+        fill: impl FnOnce(&mut dyn FnMut(&mut PartWriter) -> Result<()>) -> Result<PartWriter>,
     ) -> Result<Arc<StoredPart>> {
         let mut upload = self.objects.upload(&flushes.name(tenant))?;
-        let mut pass_on = |mut writer: PartWriter| {
-            upload.write(&writer.take_ready())?;
-            Ok(writer)
-        };
+        let mut pass_on = |writer: &mut PartWriter| writer.take_ready(|bytes| upload.write(bytes));
         let writer = fill(&mut pass_on)?;
         let rest = writer.finish().map_err(of_part)?;
         upload.write(&rest)?;
@@ -207,10 +205,7 @@ impl<'a> Plan<'a> {
         self.rewritten.iter().map(bytes).sum()
     }
 
-    fn write(
-        &self,
-        pass_on: &mut dyn FnMut(PartWriter) -> Result<PartWriter>,
-    ) -> Result<PartWriter> {
+    fn write(&self, pass_on: &mut dyn FnMut(&mut PartWriter) -> Result<()>) -> Result<PartWriter> {
         let streams: BTreeSet<Labels> = self
             .parts
             .iter()
@@ -222,7 +217,7 @@ impl<'a> Plan<'a> {
             let part = &self.parts[place.part];
             let block = &part.blocks()[place.block];
             writer.copy_block(part, block).map_err(of_part)?;
-            writer = pass_on(writer)?;
+            pass_on(&mut writer)?;
         }
         self.rewrite(writer, pass_on)
     }
@@ -231,7 +226,7 @@ impl<'a> Plan<'a> {
     fn rewrite(
         &self,
         mut writer: PartWriter,
-        pass_on: &mut dyn FnMut(PartWriter) -> Result<PartWriter>,
+        pass_on: &mut dyn FnMut(&mut PartWriter) -> Result<()>,
     ) -> Result<PartWriter> {
         let mut decoded: BTreeMap<(usize, usize), Rows> = BTreeMap::new();
         let mut streams: BTreeMap<&Labels, Vec<Run>> = BTreeMap::new();
@@ -272,7 +267,7 @@ impl<'a> Plan<'a> {
                     .push(time, rows.line(row), metadata)
                     .map_err(of_part)?;
             }
-            writer = pass_on(writer)?;
+            pass_on(&mut writer)?;
         }
         Ok(writer)
     }

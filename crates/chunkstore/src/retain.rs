@@ -88,7 +88,7 @@ impl ChunkStore {
                 PartWriter::with_streams(self.config.part, streams).map_err(of_part)?;
             for block in &kept {
                 writer.copy_block(part, block).map_err(of_part)?;
-                writer = pass_on(writer)?;
+                pass_on(&mut writer)?;
             }
             Ok(writer)
         })?;

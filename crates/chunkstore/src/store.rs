@@ -21,6 +21,11 @@ use crate::part::Part;
 use crate::push::{PushStream, encode};
 use crate::replay::replay;
 
+/// Records of the log whose memory is kept: as many pushes as come at once, mostly.
+const KEPT_RECORDS: usize = 4;
+/// Bytes of such a record at most.
+const KEPT_RECORD_BYTES: usize = 4 << 20;
+
 /// Entries of many tenants: a log that survives crashes, heads in memory, parts in a store of objects.
 ///
 /// # What is promised
@@ -40,6 +45,8 @@ pub struct ChunkStore {
     pub(crate) head_bytes: AtomicUsize,
     pub(crate) cache: BlockCache,
     pub(crate) work: Mutex<Work>,
+    /// Memory of records of the log, to be used again.
+    records: Mutex<Vec<Vec<u8>>>,
     /// Told when there is something to do, when something was done, and when there is room for pushes.
     pub(crate) changed: Condvar,
     /// Parts are told apart by numbers of this process.
@@ -188,6 +195,7 @@ impl ChunkStore {
                 workers: 0,
                 stopping: false,
             }),
+            records: Mutex::default(),
             changed: Condvar::new(),
             next_part: AtomicU64::new(next_part),
             counts: Counters::default(),
@@ -233,11 +241,13 @@ impl ChunkStore {
     pub fn push(&self, tenant: &str, streams: &[PushStream]) -> Result<()> {
         check_tenant(tenant)?;
         self.wait_for_room()?;
-        let record = encode(tenant, streams);
+        let mut record = self.records.lock().pop().unwrap_or_default();
+        encode(tenant, streams, &mut record);
         let (ticket, full) = {
             let _no_cut = self.cut.read();
             let segment = self.wal.position().segment;
-            let appended = self.wal.append(&[record]);
+            let appended = self.wal.append(&[&record]);
+            self.keep_record(record);
             let ticket = appended.map_err(log_error("cannot write the log"))?;
             let tenant = self.tenant(tenant);
             let mut state = tenant.state.write();
@@ -254,6 +264,14 @@ impl ChunkStore {
             ticket.wait().map_err(log_error("cannot sync the log"))
         } else {
             Ok(())
+        }
+    }
+
+    /// Keeps the memory of a record for the next.
+    fn keep_record(&self, record: Vec<u8>) {
+        let mut records = self.records.lock();
+        if records.len() < KEPT_RECORDS && record.capacity() <= KEPT_RECORD_BYTES {
+            records.push(record);
         }
     }
 

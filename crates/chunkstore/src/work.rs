@@ -10,7 +10,9 @@ use std::thread::JoinHandle;
 use headwater_storage::{Error, ErrorKind, Result};
 
 use crate::flush::{FlushReason, Taken};
+use crate::merge::of_part;
 use crate::name::Flushes;
+use crate::part::PartWriter;
 use crate::store::{ChunkStore, Tenant, log_error};
 
 /// Threads that flush and merge. They end when this is dropped.
@@ -214,15 +216,11 @@ impl ChunkStore {
                 };
                 (head, state.last_flush + 1)
             };
-            let object = head.to_part(self.config.part).map_err(|error| {
-                Error::new(ErrorKind::Internal, error.to_string()).because(error)
-            })?;
             let flushes = Flushes::one(number);
-            let mut upload = self.objects.upload(&flushes.name(name))?;
-            upload.write(&object)?;
-            upload.finish()?;
-            drop(object);
-            let part = self.open_part(name, flushes)?;
+            let part = self.write_part(name, flushes, |pass_on| {
+                let writer = PartWriter::new(self.config.part).map_err(of_part)?;
+                head.write(writer, pass_on)
+            })?;
             let mut state = tenant.state.write();
             state.parts.push(part);
             state.last_flush = number;

@@ -148,6 +148,8 @@ impl Distributor {
             refusals.add(message);
             return None;
         }
+        // What labels tell is the same for all entries without metadata.
+        let of_stream = of_labels(&stream.labels, &Labels::empty(), &limits.log_level_fields);
         let now = self.clock.unix_nanos();
         let mut kept: Vec<PushEntry> = Vec::with_capacity(stream.entries.len());
         for mut entry in stream.entries {
@@ -156,7 +158,7 @@ impl Distributor {
                 continue;
             }
             truncate(&mut entry.line, limits);
-            complete(&mut entry, &stream.labels, limits);
+            complete(&mut entry, &stream.labels, of_stream.as_ref(), limits);
             if limits.increment_duplicate_timestamp {
                 move_on(&mut entry, kept.last());
             }
@@ -270,7 +272,14 @@ fn total(streams: &[PushStream]) -> (usize, usize) {
 }
 
 /// Adds the level that was found out, unless the sender gave one under that name.
-fn complete(entry: &mut PushEntry, stream: &Labels, limits: &Limits) {
+///
+/// `of_stream` is the level that the labels of the stream tell.
+fn complete(
+    entry: &mut PushEntry,
+    stream: &Labels,
+    of_stream: Option<&Cow<'static, str>>,
+    limits: &Limits,
+) {
     if !limits.discover_log_levels
         || !limits.allow_structured_metadata
         || entry.metadata.has(DETECTED_LEVEL)
@@ -279,10 +288,11 @@ fn complete(entry: &mut PushEntry, stream: &Labels, limits: &Limits) {
     }
     let fields = &limits.log_level_fields;
     if entry.metadata.is_empty() {
-        let level = of_labels(stream, &entry.metadata, fields);
-        let level = level
-            .unwrap_or_else(|| Cow::Borrowed(of_line(&entry.line, fields).unwrap_or("unknown")));
-        entry.metadata = level_alone(&level);
+        let level = match of_stream {
+            Some(level) => level,
+            None => of_line(&entry.line, fields).unwrap_or("unknown"),
+        };
+        entry.metadata = level_alone(level);
         return;
     }
     let level = detect(&entry.line, stream, &entry.metadata, fields);

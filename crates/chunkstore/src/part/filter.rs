@@ -112,12 +112,19 @@ fn entries_of(token: &[u8], mut entry: impl FnMut(u64)) {
 
 /// Calls `anchor` with the least hash of every window of a text of at least [`LONG_TOKEN`] bytes.
 fn anchors(text: &[u8], mut anchor: impl FnMut(u64)) {
-    let mut window = [0u64; WINDOW];
+    let mut window = [u64::MAX; WINDOW];
     let mut last = 0;
     for (at, bytes) in text.windows(ANCHOR).enumerate() {
-        window[at % WINDOW] = anchor_hash(bytes);
+        window = [
+            window[1],
+            window[2],
+            window[3],
+            window[4],
+            anchor_hash(bytes),
+        ];
         if at + 1 >= WINDOW {
-            let least = window.iter().copied().min().unwrap_or(0);
+            let [a, b, c, d, e] = window;
+            let least = a.min(b).min(c.min(d)).min(e);
             if least != last {
                 anchor(least);
                 last = least;

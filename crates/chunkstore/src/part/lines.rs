@@ -6,7 +6,7 @@ use super::PartError;
 use super::bytes::{Input, put_bytes, put_uvarint};
 use super::filter::FilterBuilder;
 use super::slots::{self, Encoded, Reader, Values};
-use super::template::{Kind, Slot, find_slots, follow};
+use super::template::{Kind, Literal, Slot, find_slots, follow};
 
 /// Most templates of a block; lines beyond go to template 0, whole.
 const MAX_TEMPLATES: usize = 4096;
@@ -19,7 +19,7 @@ const RECENT: usize = 4;
 
 /// A pattern of lines, remembered from block to block.
 struct Pattern {
-    literals: Vec<Box<[u8]>>,
+    literals: Vec<Literal>,
     kinds: Vec<Kind>,
     /// Places of the slots of its rows in the block at hand, row by row.
     places: Vec<(u32, u32)>,
@@ -30,13 +30,13 @@ struct Pattern {
 
 impl Pattern {
     fn of(line: &[u8], slots: &[Slot]) -> Self {
-        let mut literals: Vec<Box<[u8]>> = Vec::with_capacity(slots.len() + 1);
+        let mut literals = Vec::with_capacity(slots.len() + 1);
         let mut from = 0;
         for slot in slots {
-            literals.push(line[from..slot.start as usize].into());
+            literals.push(Literal::new(&line[from..slot.start as usize]));
             from = slot.end as usize;
         }
-        literals.push(line[from..].into());
+        literals.push(Literal::new(&line[from..]));
         Self {
             literals,
             kinds: slots.iter().map(|slot| slot.kind).collect(),
@@ -180,8 +180,8 @@ impl LineEncoder {
         for pattern in used() {
             put_uvarint(out, pattern.literals.len() as u64);
             for literal in &pattern.literals {
-                put_bytes(out, literal);
-                filter.add(literal);
+                put_bytes(out, &literal.bytes);
+                filter.add(&literal.bytes);
             }
         }
         let numbers = self

@@ -92,26 +92,12 @@ pub(super) fn encode(values: Values<'_>, out: &mut Vec<u8>) -> Encoded {
 
 fn encode_dictionary(values: Values<'_>, out: &mut Vec<u8>) -> Option<Vec<(u32, u32)>> {
     let most = MAX_DICTIONARY.min(values.rows() / 2);
-    let mut numbers: HashMap<&[u8], u8> = HashMap::with_capacity(64);
-    let mut places = Vec::new();
+    let mut dictionary = Dictionary::default();
     let mut codes = Vec::with_capacity(values.rows());
-    let mut last: (&[u8], u8) = (&[], 0);
-    for (place, value) in values.places().zip(values.iter()) {
-        if codes.is_empty() || last.0 != value {
-            let number = match numbers.get(value) {
-                Some(number) => *number,
-                None if places.len() == most => return None,
-                None => {
-                    let number = places.len() as u8;
-                    numbers.insert(value, number);
-                    places.push(place);
-                    number
-                }
-            };
-            last = (value, number);
-        }
-        codes.push(last.1);
+    for (start, end) in values.places() {
+        codes.push(dictionary.code(values.text, (start, end), most)?);
     }
+    let places = dictionary.places;
     out.push(DICTIONARY);
     put_uvarint(out, places.len() as u64);
     for (start, end) in &places {
@@ -122,6 +108,69 @@ fn encode_dictionary(values: Values<'_>, out: &mut Vec<u8>) -> Option<Vec<(u32, 
         out.extend_from_slice(&codes);
     }
     Some(places)
+}
+
+/// The distinct values of a slot, numbered as they come.
+#[derive(Default)]
+struct Dictionary<'a> {
+    places: Vec<(u32, u32)>,
+    /// Short values as numbers: comparing those takes no call.
+    short: HashMap<u128, u8>,
+    long: HashMap<&'a [u8], u8>,
+    /// The last short value.
+    last: Option<(u128, u8)>,
+}
+
+/// Bytes of a value that fit a number beside their length.
+const SHORT: usize = 15;
+
+impl<'a> Dictionary<'a> {
+    /// The number of the value at a place; `None` if there are more values than `most`.
+    fn code(&mut self, text: &'a [u8], place: (u32, u32), most: usize) -> Option<u8> {
+        let (start, end) = (place.0 as usize, place.1 as usize);
+        let next = self.places.len();
+        if end - start > SHORT {
+            let code = self.long.get(&text[start..end]).copied();
+            return match code {
+                Some(code) => Some(code),
+                None if next == most => None,
+                None => {
+                    self.long.insert(&text[start..end], next as u8);
+                    self.places.push(place);
+                    Some(next as u8)
+                }
+            };
+        }
+        let key = short_key(text, start, end);
+        if let Some((_, code)) = self.last.filter(|(last, _)| *last == key) {
+            return Some(code);
+        }
+        let code = match self.short.get(&key) {
+            Some(code) => *code,
+            None if next == most => return None,
+            None => {
+                self.short.insert(key, next as u8);
+                self.places.push(place);
+                next as u8
+            }
+        };
+        self.last = Some((key, code));
+        Some(code)
+    }
+}
+
+/// A value of at most [`SHORT`] bytes and its length as one number.
+fn short_key(text: &[u8], start: usize, end: usize) -> u128 {
+    let length = end - start;
+    let bytes = match text[start..].first_chunk::<16>() {
+        Some(chunk) => u128::from_le_bytes(*chunk) & ((1 << (8 * length)) - 1),
+        None => {
+            let mut chunk = [0; 16];
+            chunk[..length].copy_from_slice(&text[start..end]);
+            u128::from_le_bytes(chunk)
+        }
+    };
+    bytes | (length as u128) << 120
 }
 
 /// How numbers are written: what stands before and behind, and the digits between.

@@ -224,10 +224,48 @@ fn push(slots: &mut Vec<Slot>, start: usize, end: usize, kind: Kind) {
     }
 }
 
+/// A literal, with its first bytes as a number: most literals are so short that comparing numbers
+/// is all there is to do.
+#[derive(Clone, Debug)]
+pub(super) struct Literal {
+    pub(super) bytes: Box<[u8]>,
+    head: u128,
+    mask: u128,
+}
+
+/// Bytes of a literal that are compared at once.
+const HEAD: usize = 16;
+
+impl Literal {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let (mut head, mut mask) = ([0; HEAD], [0; HEAD]);
+        let length = bytes.len().min(HEAD);
+        head[..length].copy_from_slice(&bytes[..length]);
+        mask[..length].fill(0xff);
+        Self {
+            bytes: bytes.into(),
+            head: u128::from_le_bytes(head),
+            mask: u128::from_le_bytes(mask),
+        }
+    }
+
+    /// Whether the literal stands in `line` at `at`.
+    fn stands_at(&self, line: &[u8], at: usize) -> bool {
+        match line.get(at..).and_then(<[u8]>::first_chunk::<HEAD>) {
+            Some(chunk) => {
+                u128::from_le_bytes(*chunk) & self.mask == self.head
+                    && (self.bytes.len() <= HEAD
+                        || line[at + HEAD..].starts_with(&self.bytes[HEAD..]))
+            }
+            None => line[at..].starts_with(&self.bytes),
+        }
+    }
+}
+
 /// Finds the slots of a line as those of an earlier one with the given literals lay: much quicker
 /// than looking for them anew. Answers false if the line does not follow the pattern.
 pub(super) fn follow(
-    literals: &[Box<[u8]>],
+    literals: &[Literal],
     kinds: &[Kind],
     line: &[u8],
     slots: &mut Vec<Slot>,
@@ -238,15 +276,15 @@ pub(super) fn follow(
     };
     let mut at = 0;
     for (literal, kind) in literals.iter().zip(kinds) {
-        if !line[at..].starts_with(literal) {
+        if !literal.stands_at(line, at) {
             return false;
         }
-        let start = at + literal.len();
+        let start = at + literal.bytes.len();
         at = match kind {
             Kind::Quoted => quoted_end(line, start),
             Kind::Bare => bare_end(line, start),
             Kind::Token => run_end(line, start, TOKEN),
-            Kind::Piece => start + piece_length(&line[start..run_end(line, start, TOKEN)]),
+            Kind::Piece => piece_end(line, start),
             Kind::Joined => return false,
         };
         slots.push(Slot {
@@ -255,7 +293,16 @@ pub(super) fn follow(
             kind: *kind,
         });
     }
-    line[at..] == **last
+    line[at..] == *last.bytes
+}
+
+/// Where a piece of a time or an address ends: at a point or where its token does.
+fn piece_end(line: &[u8], start: usize) -> usize {
+    let rest = &line[start..];
+    let length = rest
+        .iter()
+        .position(|byte| class(*byte) & (TOKEN | POINT) != TOKEN);
+    start + length.unwrap_or(rest.len())
 }
 
 #[cfg(test)]
@@ -344,12 +391,12 @@ mod tests {
         let other = br#"ts=2027-11-22T13:04:05.67Z level=warn msg="c \" d" n=345 from 10.20.0.1"#;
         assert!(find_slots(first, &mut slots));
         let mut from = 0;
-        let mut literals: Vec<Box<[u8]>> = Vec::new();
+        let mut literals: Vec<Literal> = Vec::new();
         for slot in &slots {
-            literals.push(first[from..slot.start as usize].into());
+            literals.push(Literal::new(&first[from..slot.start as usize]));
             from = slot.end as usize;
         }
-        literals.push(first[from..].into());
+        literals.push(Literal::new(&first[from..]));
         let kinds: Vec<Kind> = slots.iter().map(|slot| slot.kind).collect();
         assert!(follow(&literals, &kinds, other, &mut slots));
         assert!(find_slots(other, &mut again));

@@ -212,10 +212,15 @@ impl PartWriter {
         self.footer.blocks.is_empty() && self.block.lines.is_empty()
     }
 
-    /// Takes the bytes of the object that are ready: a large part needs not be in memory at once.
-    pub fn take_ready(&mut self) -> Vec<u8> {
+    /// Gives the bytes of the object that are ready: a large part needs not be in memory at once.
+    ///
+    /// # Errors
+    /// Those of `take`; the writer is of no use any more.
+    pub fn take_ready<E>(&mut self, take: impl FnOnce(&[u8]) -> Result<(), E>) -> Result<(), E> {
         self.taken += self.out.len() as u64;
-        std::mem::take(&mut self.out)
+        let taken = take(&self.out);
+        self.out.clear();
+        taken
     }
 
     /// Closes the part and gives the object, or what of it was not taken yet.

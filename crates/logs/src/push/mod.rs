@@ -33,6 +33,23 @@ pub struct Sent<'a> {
     pub max_decompressed: usize,
 }
 
+/// The most that deflate can expand what it is given. Source: zlib's technical details.
+const DEFLATE_RATIO: usize = 1032;
+
+impl Sent<'_> {
+    /// The most bytes that the body can have once it is decompressed: what must be free before it is read.
+    pub fn decompressed_bound(&self) -> usize {
+        let is_json = media_type(self.content_type).is_ok_and(|media| media == "application/json");
+        let bound = match self.encoding.unwrap_or("") {
+            "" | "identity" if is_json => self.body.len(),
+            "" | "identity" => snap::raw::decompress_len(self.body).unwrap_or(self.body.len()),
+            "gzip" | "deflate" => self.body.len().saturating_mul(DEFLATE_RATIO),
+            _ => self.max_decompressed,
+        };
+        bound.min(self.max_decompressed)
+    }
+}
+
 /// Reads a push in Loki's own formats.
 ///
 /// Everything that is not JSON is taken for protobuf in a block of snappy, as Loki does.
@@ -42,7 +59,7 @@ pub struct Sent<'a> {
 pub fn decode(sent: Sent<'_>) -> Result<Vec<PushStream>, PushError> {
     match media_type(sent.content_type)?.as_str() {
         "application/json" => json::decode(&body::of_json(sent)?),
-        _ => proto::decode(&body::of_protobuf(sent)?),
+        _ => body::of_protobuf(sent, proto::decode),
     }
 }
 
@@ -127,6 +144,29 @@ mod tests {
         for header in [None, Some(""), Some("///"), Some("json")] {
             assert_eq!(media_type(header).unwrap_err().status, 400, "{header:?}");
         }
+    }
+
+    #[test]
+    fn bodies_are_known_to_have_bounds() {
+        let block = snap::raw::Encoder::new()
+            .compress_vec(&[0; 100_000])
+            .unwrap();
+        let bound = |media, encoding, body| {
+            let sent = Sent {
+                content_type: Some(media),
+                encoding,
+                body,
+                max_decompressed: 1 << 20,
+            };
+            sent.decompressed_bound()
+        };
+        assert_eq!(bound("application/json", None, b"{}"), 2);
+        assert_eq!(
+            bound("application/json", Some("gzip"), b"0123456789"),
+            10_320
+        );
+        assert_eq!(bound("application/json", Some("zstd"), b"x"), 1 << 20);
+        assert_eq!(bound("application/x-protobuf", None, &block), 100_000);
     }
 
     #[test]
