@@ -1,6 +1,6 @@
 //! Writing a snapshot.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -180,7 +180,7 @@ struct Out {
 }
 
 impl Out {
-    fn create(inner: &Inner, dir: &PathBuf) -> Result<Out> {
+    fn create(inner: &Inner, dir: &Path) -> Result<Out> {
         let log = WholeLogWriter::create(
             Arc::clone(&inner.env.files),
             dir,

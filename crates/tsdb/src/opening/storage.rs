@@ -35,10 +35,10 @@ impl Opening {
         }
     }
 
-    fn labels<T: Send>(&self, mut answer: LabelAnswer<T>) -> BoxFuture<'_, Result<LabelAnswer<T>>>
-    where
-        T: 'static,
-    {
+    fn labels<T: Send + 'static>(
+        &self,
+        mut answer: LabelAnswer<T>,
+    ) -> BoxFuture<'_, Result<LabelAnswer<T>>> {
         answer.warnings.push(INCOMPLETE.to_owned());
         Box::pin(ready(Ok(answer)))
     }

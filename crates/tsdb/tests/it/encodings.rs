@@ -15,7 +15,6 @@ use headwater_wal::{Compression, Framing, SegmentDecoder, list_segments, segment
 use crate::support::{batch, builder, commit, labels};
 
 const STEP: i64 = 15_000;
-const HOUR: i64 = 3_600_000;
 
 fn open(env: &Env) -> Builder {
     builder("data", env.clone()).configure(|options| {
@@ -214,7 +213,6 @@ fn the_encoding_of_floats_can_change_while_the_store_runs() {
     db.set_float_encoding(FloatEncoding::Xor).unwrap();
     write(300, 480);
     assert_eq!(encodings(&db), BTreeSet::from([1, 4]));
-    assert!(480 * STEP <= 2 * HOUR);
 }
 
 #[test]
