@@ -211,6 +211,11 @@ impl Plan {
         Arc::make_mut(&mut self.globals).base_dir = dir.to_owned();
     }
 
+    /// Gives this host another name than `[hekad]` says.
+    pub fn set_hostname(&mut self, name: &str) {
+        Arc::make_mut(&mut self.globals).hostname = name.to_owned().into();
+    }
+
     /// What plugins know of the daemon.
     pub fn globals(&self) -> &Arc<Globals> {
         &self.globals

@@ -4,6 +4,8 @@
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 
+use super::{MONTHS, WEEKDAYS};
+
 /// A layout, read once.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -85,30 +87,6 @@ const fn offset(zulu: bool, colon: bool, minutes: bool, seconds: bool) -> Piece 
         seconds,
     }
 }
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const WEEKDAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
 
 impl Layout {
     /// Reads a layout. Whatever is no part of the sample moment is text.

@@ -3,24 +3,9 @@
 
 use std::fmt::Write;
 
-use jiff::civil::{DateTime, Weekday};
+use jiff::civil::DateTime;
 
-use super::utc;
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
+use super::{MONTHS, WEEKDAYS, utc};
 
 /// A format, read once.
 #[derive(Debug, Clone)]
@@ -86,7 +71,7 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 fn letter_of(letter: char, t: DateTime, out: &mut String) {
     let month = MONTHS[t.month() as usize - 1];
-    let weekday = weekday_name(t.weekday());
+    let weekday = WEEKDAYS[t.weekday().to_sunday_zero_offset() as usize];
     let hour12 = (t.hour() + 11) % 12 + 1;
     match letter {
         'a' => out.push_str(&weekday[..3]),
@@ -129,18 +114,6 @@ fn composite(letter: char, t: DateTime, out: &mut String) {
         } else {
             out.push(ch);
         }
-    }
-}
-
-fn weekday_name(day: Weekday) -> &'static str {
-    match day {
-        Weekday::Monday => "Monday",
-        Weekday::Tuesday => "Tuesday",
-        Weekday::Wednesday => "Wednesday",
-        Weekday::Thursday => "Thursday",
-        Weekday::Friday => "Friday",
-        Weekday::Saturday => "Saturday",
-        Weekday::Sunday => "Sunday",
     }
 }
 

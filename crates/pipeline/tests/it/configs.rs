@@ -51,3 +51,30 @@ fn of_directories() {
         "{text}"
     );
 }
+
+#[test]
+fn keys_that_change_nothing_are_told() {
+    let text = "[hekad]\nmaxprocs = 2\npoolsize = 10\nplugin_chansize = 5\nmax_pack_idle = '1m'\n\
+        max_process_inject = 2\nmax_timer_inject = 2\nmax_process_duration = 5\nshare_dir = 'x'\n\
+        sample_denominator = 5\nlog_flags = 0\ncpuprof = 'x'\nmemprof = 'x'\n\
+        full_buffer_max_retries = 2\nmax_message_loops = 3\n\
+        [in]\ntype = 'TcpInput'\naddress = ':0'\nsynchronous_decode = true\n\
+        [cut]\ntype = 'TokenSplitter'\nmin_buffer_size = 9\n\
+        [out]\ntype = 'TcpOutput'\nmessage_matcher = 'TRUE'\n[out.buffering]\ncursor_update_count = 3\n";
+    let config = Config::from_text("x", text).unwrap();
+    let plan = Plan::new(&config, &plugins::registry()).unwrap();
+    let notices = plan.notices.join("\n");
+    // Of the daemon, all but the one that works; of the others one each.
+    assert_eq!(plan.notices.len(), 13 + 3, "{notices}");
+    for key in [
+        "[hekad] maxprocs",
+        "[in] synchronous_decode",
+        "[cut] min_buffer_size",
+        "[out] cursor_update_count",
+    ] {
+        assert!(
+            notices.contains(&format!("{key} has no effect: ")),
+            "{key}: {notices}"
+        );
+    }
+}

@@ -5,6 +5,7 @@ mod configs;
 mod cuts;
 #[cfg(feature = "golden")]
 mod golden;
+mod keys;
 mod pipelines;
 mod reports;
 mod streams;

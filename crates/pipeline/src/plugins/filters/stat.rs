@@ -51,7 +51,6 @@ pub struct MetricSettings {
 pub struct StatFilter {
     metrics: Vec<(StatKind, MetricSettings)>,
     accumulator: String,
-    sink: Option<StatSink>,
 }
 
 impl Plugin for StatFilter {
@@ -81,7 +80,6 @@ impl Plugin for StatFilter {
                 .map(metric)
                 .collect::<Result<_, _>>()?,
             accumulator: settings.stat_accum_name.clone(),
-            sink: None,
         })
     }
 }
@@ -129,17 +127,22 @@ fn lookup(name: &str, event: &Event) -> Option<String> {
     })
 }
 
+impl StatFilter {
+    /// The way to the accumulator. It is asked for again and again, because
+    /// an accumulator that starts anew has another one.
+    fn sink(&self, cx: &FilterContext) -> Result<StatSink, String> {
+        let sink = cx.services().stats(&self.accumulator);
+        sink.ok_or_else(|| format!("No Input named '{}'", self.accumulator))
+    }
+}
+
 impl Filter for StatFilter {
     fn start(&mut self, cx: &mut FilterContext) -> Result<(), String> {
-        let sink = cx.services().stats(&self.accumulator);
-        self.sink = Some(sink.ok_or_else(|| format!("No Input named '{}'", self.accumulator))?);
-        Ok(())
+        self.sink(cx).map(drop)
     }
 
     fn process(&mut self, delivery: &Delivery, cx: &mut FilterContext) -> Result<(), String> {
-        let Some(sink) = &self.sink else {
-            return Ok(());
-        };
+        let sink = self.sink(cx)?;
         for event in delivery.events() {
             for (kind, metric) in &self.metrics {
                 let bucket = fill(&metric.name, event, metric.replace_dot);

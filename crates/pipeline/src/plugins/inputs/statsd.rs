@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::plugin::{BuildContext, BuildError, Input, InputContext, Plugin};
-use crate::plugins::net::{check_address, resolve};
+use crate::plugins::net::{check_address, is_timeout, resolve};
 use crate::stat::{StatSink, parse_line};
 
 /// How often it is seen whether to stop.
@@ -93,18 +93,20 @@ impl Input for StatsdInput {
 
     fn run(&mut self, cx: &InputContext) -> Result<(), String> {
         let name = &self.settings.stat_accum_name;
-        let (Some(socket), Some(sink)) = (self.socket.take(), cx.services().stats(name)) else {
+        let Some(socket) = self.socket.take() else {
             return Err("not started".to_owned());
         };
         let mut buffer = vec![0; self.settings.max_msg_size];
         while !cx.stop().is_raised() {
             let len = match socket.recv(&mut buffer) {
                 Ok(len) => len,
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => continue,
-                    io::ErrorKind::Interrupted => continue,
-                    _ => return Err(error.to_string()),
-                },
+                Err(error) if is_timeout(&error) => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.to_string()),
+            };
+            // An accumulator that starts anew has another way to it.
+            let Some(sink) = cx.services().stats(name) else {
+                return Err(format!("No Input named '{name}'"));
             };
             let (bad, dropped) = take_datagram(&buffer[..len], &sink);
             cx.stats().processed.add(1);

@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use headwater_regexp::{Groups, Regex, quote_meta};
 
+use crate::timefmt::{MONTHS, WEEKDAYS};
+
 /// Directories may nest this deep below the log directory.
 const DEPTH_MAX: usize = 64;
 
@@ -61,12 +63,13 @@ impl Pattern {
             None => (name.clone(), false),
         };
         let mut translation = translation.clone();
-        for (group, names) in [("MonthName", &MONTHS[..]), ("DayName", &DAYS[..])] {
-            let known = translation.entry(group.to_owned()).or_default();
-            for (number, name) in names.iter().enumerate() {
-                known.insert((*name).to_owned(), number as i64 + 1);
-                known.insert(name[..3].to_owned(), number as i64 + 1);
-            }
+        // Weeks begin on Monday here, as in heka.
+        let days = WEEKDAYS.iter().cycle().skip(1).take(7);
+        for (number, name) in (1..).zip(&MONTHS) {
+            name_number(&mut translation, "MonthName", name, number);
+        }
+        for (number, name) in (1..).zip(days) {
+            name_number(&mut translation, "DayName", name, number);
         }
         Ok(Pattern {
             directory,
@@ -186,26 +189,10 @@ impl Pattern {
     }
 }
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-const DAYS: [&str; 7] = [
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-];
+/// Lets a group be sorted by a name: in full, or its first three letters.
+fn name_number(translation: &mut Translation, group: &str, name: &str, number: i64) {
+    let known = translation.entry(group.to_owned()).or_default();
+    let name = name.to_ascii_lowercase();
+    known.insert(name[..3].to_owned(), number);
+    known.insert(name, number);
+}
