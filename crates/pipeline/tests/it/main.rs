@@ -8,6 +8,7 @@ mod golden;
 mod keys;
 mod pipelines;
 mod reports;
+mod stops;
 mod streams;
 #[cfg(feature = "tls")]
 mod tls;
