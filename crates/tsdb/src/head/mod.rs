@@ -106,11 +106,12 @@ pub(crate) struct Departed {
 pub(crate) struct Times {
     min: AtomicI64,
     max: AtomicI64,
-    /// Samples before this belong to blocks.
+    /// Samples before this are not accepted any more: they are in blocks, or
+    /// a block is being made of their range.
     min_valid: AtomicI64,
-}
     /// Samples before this are in blocks.
     in_blocks: AtomicI64,
+}
 
 /// What truncation has left of a series.
 enum Truncated {
@@ -128,8 +129,8 @@ impl Times {
             min: AtomicI64::new(Timestamp::MAX),
             max: AtomicI64::new(Timestamp::MIN),
             min_valid: AtomicI64::new(Timestamp::MIN),
-        }
             in_blocks: AtomicI64::new(Timestamp::MIN),
+        }
     }
 
     /// First and last time, or `None` while there are no samples.
@@ -153,7 +154,6 @@ impl Times {
         self.min_valid.fetch_max(time, Ordering::AcqRel);
     }
 
-    /// There are only samples from `first` on any more; none if that is the
     /// All samples before `time` are in blocks.
     pub(crate) fn has_blocks_before(&self, time: Timestamp) {
         self.raise_min_valid(time);
@@ -166,6 +166,7 @@ impl Times {
         self.in_blocks.load(Ordering::Acquire)
     }
 
+    /// There are only samples from `first` on any more; none if that is the
     /// maximum.
     pub(crate) fn begin_with(&self, first: Timestamp) {
         self.min.store(first, Ordering::Release);
