@@ -37,6 +37,8 @@ pub struct FloatGroup {
     /// Compensation of the sum, or the mean.
     extra: Vec<f64>,
     count: Vec<f64>,
+    /// There is a sum at every step.
+    full: bool,
     /// Steps of an average that went over to the incremental mean; `value` is the mean there.
     incremental: Vec<bool>,
 }
@@ -56,6 +58,7 @@ impl FloatGroup {
             value: room(kind != Count, start),
             extra: room(matches!(kind, Sum | Avg | Stddev | Stdvar), 0.0),
             count: room(!matches!(kind, Sum | Min | Max | Group), 0.0),
+            full: false,
             incremental: Vec::new(),
         }
     }
@@ -79,6 +82,11 @@ impl FloatGroup {
     }
 
     fn add_sum(&mut self, column: &[f64]) {
+        // Nearly always there is a value at every step on both sides; then no step waits for another.
+        self.full = self.full || self.value.iter().all(|sum| is_present(*sum));
+        if self.full && column.iter().all(|new| is_present(*new)) {
+            return add_all(&mut self.value, &mut self.extra, column);
+        }
         for ((sum, lost), &new) in self.value.iter_mut().zip(&mut self.extra).zip(column) {
             if is_absent(new) {
                 continue;
@@ -265,6 +273,7 @@ impl FloatGroup {
             extra,
             count,
             incremental,
+            ..
         } = self;
         match kind {
             FloatAggregate::Min | FloatAggregate::Max | FloatAggregate::Group => {}
@@ -307,6 +316,22 @@ impl FloatGroup {
             }
         }
         value
+    }
+}
+
+/// Adds a column to sums. The error of each addition is found without a branch (Knuth's two-sum), so
+/// that several steps are added at once; it is the same to the bit as that of [`kahan_add`].
+fn add_all(sums: &mut [f64], lost: &mut [f64], column: &[f64]) {
+    for ((sum, lost), &new) in sums.iter_mut().zip(lost).zip(column) {
+        let next = *sum + new;
+        let taken = next - *sum;
+        let error = (*sum - (next - taken)) + (new - taken);
+        *lost = if next.is_infinite() {
+            0.0
+        } else {
+            *lost + error
+        };
+        *sum = next;
     }
 }
 
@@ -380,6 +405,40 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn adding_at_once_is_adding_one_by_one() {
+        let odd = [
+            0.1,
+            -0.1,
+            1e100,
+            -1e100,
+            1.0,
+            f64::MAX,
+            f64::MIN,
+            f64::INFINITY,
+            f64::NAN,
+            5e-324,
+        ];
+        let (mut sums, mut lost) = (odd.to_vec(), vec![0.0; odd.len()]);
+        let mut one_by_one: Vec<(f64, f64)> = odd.iter().map(|value| (*value, 0.0)).collect();
+        for shift in 1..40 {
+            let column: Vec<f64> = (0..odd.len())
+                .map(|at| odd[(at + shift) % odd.len()] * shift as f64)
+                .collect();
+            add_all(&mut sums, &mut lost, &column);
+            for ((sum, lost), new) in one_by_one.iter_mut().zip(&column) {
+                (*sum, *lost) = kahan_add(*new, *sum, *lost);
+            }
+        }
+        for ((sum, lost), expected) in sums.iter().zip(&lost).zip(&one_by_one) {
+            let same = |a: f64, b: f64| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+            assert!(
+                same(*sum, expected.0) && same(sum + lost, expected.0 + expected.1),
+                "{sum} {lost} {expected:?}"
+            );
         }
     }
 

@@ -3,8 +3,9 @@
 //!
 //! Only where nobody can tell the difference: an operator that matches many series to one refuses
 //! two series on its "one" side even if no partner meets them, so that side must have no two alike;
-//! labels must come unchanged from the select; and functions that remark on what they are given are
-//! left alone.
+//! labels must come unchanged from the select; nothing on the way may refuse two series that become
+//! alike (a select of several metrics, `label_replace`); and functions that usually remark on what
+//! they are given are left alone.
 
 use headwater_model::Matcher;
 
@@ -102,11 +103,7 @@ fn input(node: &Node) -> Option<&Node> {
         | Kind::VectorScalar { vector: input, .. }
         | Kind::Fixed(input)
         | Kind::Sort { input, .. }
-        | Kind::SortByLabel { input, .. }
-        | Kind::LabelReplace { input, .. }
-        | Kind::LabelJoin { input, .. }
-        | Kind::HistogramQuantile { input, .. }
-        | Kind::HistogramFraction { input, .. } => Some(input),
+        | Kind::SortByLabel { input, .. } => Some(input),
         Kind::Aggregate(aggregate) => Some(&aggregate.input),
         _ => None,
     }
@@ -119,7 +116,9 @@ fn select_of(node: &Node, label: &str, selects: &[SelectPlan]) -> Option<usize> 
         return None;
     }
     let passes = match &node.kind {
-        Kind::Instant { select, .. } => return Some(*select),
+        Kind::Instant { select, .. } => {
+            return Some(*select).filter(|select| selects[*select].name.is_some());
+        }
         Kind::Over {
             function,
             input: RangeInput::Select(select),
@@ -136,13 +135,6 @@ fn select_of(node: &Node, label: &str, selects: &[SelectPlan]) -> Option<usize> 
         | Kind::Fixed(_)
         | Kind::Sort { .. }
         | Kind::SortByLabel { .. } => true,
-        Kind::LabelReplace { destination, .. } | Kind::LabelJoin { destination, .. } => {
-            destination != label && destination != "__name__"
-        }
-        Kind::HistogramFraction { .. } => label != "le",
-        Kind::HistogramQuantile { label: set, .. } => {
-            label != "le" && set.as_deref() != Some(label)
-        }
         Kind::Aggregate(aggregate) => passes_groups(aggregate, label),
         _ => false,
     };
@@ -168,15 +160,18 @@ const fn keeps_groups(op: AggregateOp) -> bool {
     )
 }
 
-/// Whether a function says something about series that are not named like counters.
+/// Whether a function says something about series that are not named like counters, or may refuse
+/// series of several metrics, alike without their names.
 fn remarks(function: FunctionId, select: &SelectPlan) -> bool {
     let counter = |name: &String| {
         ["_total", "_sum", "_count", "_bucket"]
             .iter()
             .any(|suffix| name.ends_with(suffix))
     };
-    matches!(function, FunctionId::Rate | FunctionId::Increase)
-        && !select.name.as_ref().is_some_and(counter)
+    match &select.name {
+        Some(name) => matches!(function, FunctionId::Rate | FunctionId::Increase) && !counter(name),
+        None => true,
+    }
 }
 
 /// Whether no two series of an operator match the same.

@@ -366,18 +366,55 @@ pub(crate) fn float_rates(
         {
             change += values[*at as usize - 1];
         }
-        let known = slope.is_counter() && change > 0.0 && values[first] >= 0.0;
-        let zero = if known {
-            Zero::Share(values[first] / change)
+        let sampled = (times[last] - times[first]) as f64;
+        let gaps = Gaps {
+            sampled,
+            intervals: (last - first) as f64,
+        };
+        let mut to_start = gaps.near((times[first] - range_start) as f64);
+        let to_end = gaps.near((range_end - times[last]) as f64);
+        if slope.is_counter() && change > 0.0 && values[first] >= 0.0 {
+            to_start = gaps.upto_zero(to_start, values[first], change);
+        }
+        *out = change * ((sampled + to_start + to_end) / (sampled * divisor));
+    }
+}
+
+/// As [`stretch`], in milliseconds and with few divisions, which are what such a loop waits for.
+struct Gaps {
+    /// From first to last sample.
+    sampled: f64,
+    intervals: f64,
+}
+
+impl Gaps {
+    #[inline]
+    fn near(&self, gap: f64) -> f64 {
+        let distance = self.sampled / self.intervals;
+        let threshold = distance * 1.1;
+        // Near the threshold what counts is which side Prometheus's seconds are rounded to.
+        let beyond = if (gap - threshold).abs() > gap * 1e-9 {
+            gap >= threshold
         } else {
-            Zero::Unknown
+            gap / 1000.0 >= self.sampled / 1000.0 / self.intervals * 1.1
         };
-        let reach = Reach {
-            first: times[first],
-            last: times[last],
-            distance: distance(&times[first..=last]),
-        };
-        *out = change * (stretch(reach, range_start, range_end, zero) / divisor);
+        if beyond { distance / 2.0 } else { gap }
+    }
+
+    /// No further back than to where a counter that rises would have been zero.
+    #[inline]
+    fn upto_zero(&self, to_start: f64, first: f64, change: f64) -> f64 {
+        // Numbers so large that products overflow are divided first.
+        const LARGE: f64 = 1e290;
+        if first < LARGE && change < LARGE && self.sampled * first >= to_start * change {
+            return to_start;
+        }
+        let to_zero = self.sampled * (first / change);
+        if to_zero < to_start {
+            to_zero
+        } else {
+            to_start
+        }
     }
 }
 
