@@ -229,3 +229,63 @@ fn dumps_keep_to_selector_and_times_and_change_nothing() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("check config"), "{said}");
 }
+
+#[test]
+fn expositions_are_linted_as_by_the_original() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let Some(theirs) = peer::find("promtool") else {
+        return;
+    };
+    let mut text = String::from("untyped 3\n# TYPE foo_total gauge\nfoo_total 1\n");
+    for (name, kind, labels) in [
+        ("bar", "counter", ""),
+        (
+            "fooBar_gauge",
+            "gauge",
+            "{le=\"1\",quantile=\"0.1\",camelCase=\"x\"}",
+        ),
+        ("a:b", "gauge", ""),
+        ("d_bucket_count", "gauge", ""),
+        ("d_sum", "gauge", ""),
+        ("d_bucket", "gauge", ""),
+        ("size_kb", "gauge", ""),
+        ("mem_megabytes_total", "counter", ""),
+        ("energy_kilowatt_hours", "gauge", ""),
+        ("temp_fahrenheit", "gauge", ""),
+        ("mebibytes_x", "gauge", ""),
+        ("my_counter_x", "counter", ""),
+        ("good_seconds_total", "counter", ""),
+    ] {
+        text += &format!("# HELP {name} Help.\n# TYPE {name} {kind}\n{name}{labels} 1\n");
+    }
+    let check = |tool: &Path, text: &str| {
+        let mut child = Command::new(tool)
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let ours = program("promtool");
+    let wanted = check(&theirs, &text);
+    assert!(
+        wanted.0 == Some(3) && wanted.1.lines().count() > 15,
+        "{wanted:?}"
+    );
+    assert_eq!(check(&ours, &text), wanted);
+    let good = "# HELP a_seconds A.\na_seconds 1\n";
+    assert_eq!(check(&ours, good), (Some(0), String::new()));
+    assert_eq!(check(&ours, "{\n").0, Some(1));
+}

@@ -29,6 +29,13 @@ impl Failure {
         }
     }
 
+    /// Says why, if that was not said before.
+    pub(crate) fn tell(&self) {
+        if !self.message.is_empty() {
+            eprintln!("{}", self.message);
+        }
+    }
+
     pub(crate) fn code(&self) -> u8 {
         self.code
     }

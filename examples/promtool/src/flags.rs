@@ -14,9 +14,18 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Look for mistakes.
+    #[command(subcommand)]
+    Check(Check),
     /// Work on data directories.
     #[command(subcommand)]
     Tsdb(Tsdb),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Check {
+    /// Whether the exposition on standard input keeps to the naming conventions.
+    Metrics,
 }
 
 #[derive(Debug, Subcommand)]
@@ -165,7 +174,7 @@ const NOT_BUILT: &[&[&str]] = &[
     &["debug"],
     &["promql"],
     &["push"],
-    &["query", "analyze"],
+    &["query"],
     &["test"],
 ];
 

@@ -1,4 +1,5 @@
-//! `promtool`: the commands of Prometheus's tool that concern its storage, on Headwater's crates.
+//! `promtool`: commands of Prometheus's tool on Headwater's crates, above all those that
+//! concern its storage.
 //!
 //! `flags` reads the command line and refuses what is not built by its name. Each command has a
 //! file of its own.
@@ -6,6 +7,7 @@
 mod analyze;
 mod backfill;
 mod bench_write;
+mod check_metrics;
 mod dump;
 mod failure;
 mod flags;
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 
 use crate::dump::Form;
 use crate::failure::Outcome;
-use crate::flags::{Bench, Command, CreateBlocksFrom, Tsdb};
+use crate::flags::{Bench, Check, Command, CreateBlocksFrom, Tsdb};
 
 /// The program chooses the allocator; libraries never do.
 #[global_allocator]
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     match run(flags::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            failure.tell();
             ExitCode::from(failure.code())
         }
     }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Outcome {
     match command {
+        Command::Check(Check::Metrics) => check_metrics::run(),
         Command::Tsdb(tsdb) => match tsdb {
             Tsdb::Bench(Bench::Write(options)) => bench_write::run(&options),
             Tsdb::Analyze(options) => analyze::run(&options),
