@@ -18,4 +18,5 @@ mod partial;
 mod peers;
 mod peers_snapshot;
 mod reopen;
+mod round_trip;
 mod support;
