@@ -1,13 +1,16 @@
 //! Tests of whole servers.
 
 mod crash;
+mod damaged;
 mod disk;
 mod exactness;
 mod flags;
 mod garbage;
 mod life;
 mod loki;
+mod loki_abuse;
 mod peers;
-mod remote;
 mod promtool;
 mod queries;
+mod remote;
+mod store;

@@ -288,7 +288,10 @@ async fn open_store(flags: &Flags, options: StoreOptions) -> Result<Opening, Fai
     let early = flags.on("storage.tsdb.serve-during-replay");
     // Replay takes threads of its own and must not hold up those that answer requests.
     let opened = tokio::task::spawn_blocking(move || match early {
-        true => builder.open_early(),
+        true => {
+            tracing::info!("the store is served while its log is read");
+            builder.open_early()
+        }
         false => builder.open().map(Opening::from),
     });
     let opened = opened.await;
