@@ -9,6 +9,8 @@ mod garbage;
 mod life;
 mod loki;
 mod loki_abuse;
+mod loki_disk;
+mod loki_retention;
 mod peers;
 mod promtool;
 mod queries;

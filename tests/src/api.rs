@@ -79,6 +79,23 @@ pub fn post_json(url: &str, body: &Value) -> Result<Answer, ureq::Error> {
     })
 }
 
+/// Posts bytes with headers, whatever the status. Bytes that are no text become replacement characters.
+///
+/// # Errors
+/// There is no answer.
+pub fn post_bytes(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, ureq::Error> {
+    let mut request = agent().post(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut response = request.send(body)?;
+    let bytes = response.body_mut().read_to_vec()?;
+    Ok(Answer {
+        status: response.status().as_u16(),
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+    })
+}
+
 /// Evaluates at one moment (seconds, `None` for now) and returns the result part of the answer.
 ///
 /// # Panics

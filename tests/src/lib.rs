@@ -18,6 +18,14 @@ pub fn now_millis() -> i64 {
     now.unwrap_or_default().as_millis() as i64
 }
 
+/// The most memory that a process has held so far, in bytes. `None` where the system does not tell.
+pub fn peak_memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib << 10)
+}
+
 /// Whether a missing peer or corpus is a failure.
 pub fn strict() -> bool {
     std::env::var("HEADWATER_STRICT").is_ok_and(|value| value == "1")

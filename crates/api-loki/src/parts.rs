@@ -23,6 +23,8 @@ pub struct Settings {
     pub max_decompressed_bytes: usize,
     /// Bytes of pushed bodies, as sent, that are held at once; more pushes wait.
     pub max_inflight_push_bytes: usize,
+    /// Bytes of pushed bodies, once decompressed, that are held at once; more pushes wait.
+    pub max_inflight_decompressed_bytes: usize,
     /// Bytes that a query may hold at once.
     pub max_query_bytes: u64,
     /// Requests about labels, series and the index that are worked on at once; more wait.
@@ -37,8 +39,9 @@ impl Default for Settings {
             auth_enabled: false,
             tenant: "fake".to_owned(),
             max_push_bytes: 100 << 20,
-            max_decompressed_bytes: 500 << 20,
+            max_decompressed_bytes: 128 << 20,
             max_inflight_push_bytes: 256 << 20,
+            max_inflight_decompressed_bytes: 256 << 20,
             max_query_bytes: 1 << 30,
             concurrent_reads: 16,
             heartbeat_timeout_seconds: 60,

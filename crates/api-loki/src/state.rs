@@ -22,6 +22,8 @@ pub(crate) struct Api {
     reads: Arc<Semaphore>,
     /// Room for pushed bodies, in KiB.
     push_room: Arc<Semaphore>,
+    /// Room for bodies that are decompressed, in KiB.
+    decode_room: Arc<Semaphore>,
     /// Followers by tenant.
     pub(crate) tails: Arc<Mutex<BTreeMap<String, usize>>>,
     pub(crate) shutdown_prepared: Arc<AtomicBool>,
@@ -33,10 +35,12 @@ impl Api {
         let push_room = Arc::new(Semaphore::new(
             kib(parts.settings.max_inflight_push_bytes) as usize
         ));
+        let decode_room = kib(parts.settings.max_inflight_decompressed_bytes) as usize;
         Self {
             parts: Arc::new(parts),
             reads,
             push_room,
+            decode_room: Arc::new(Semaphore::new(decode_room)),
             tails: Arc::default(),
             shutdown_prepared: Arc::default(),
         }
@@ -57,6 +61,18 @@ impl Api {
         let wanted = kib(bytes).min(kib(settings.max_inflight_push_bytes));
         // The semaphore is never closed.
         self.push_room.clone().acquire_many_owned(wanted).await.ok()
+    }
+
+    /// Waits until there is room for a body of so many bytes once it is decompressed.
+    pub(crate) async fn room_for_decoding(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let most = self.parts.settings.max_inflight_decompressed_bytes;
+        let wanted = kib(bytes).min(kib(most));
+        // The semaphore is never closed.
+        self.decode_room
+            .clone()
+            .acquire_many_owned(wanted)
+            .await
+            .ok()
     }
 
     /// Whose request it is.

@@ -352,7 +352,7 @@ fn known(name: &str) -> Result<(&'static str, Kind), String> {
     found.ok_or_else(|| {
         let near = headwater_yaml::nearest(name, all().map(|(known, _)| known));
         let hint = near.map_or_else(String::new, |near| format!("; did you mean -{near}?"));
-        format!("flag -{name} is not known here, or not supported yet{hint} Settings may also stand in the file that -config.file names")
+        format!("flag -{name} is not known here, or not supported yet{hint}. Settings may also stand in the file that -config.file names")
     })
 }
 

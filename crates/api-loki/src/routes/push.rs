@@ -16,8 +16,12 @@ use crate::state::Api;
 pub(crate) async fn push(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let tenant = api.tenant(&head.headers)?;
-    let body = read(&api, body).await?;
     let headers = head.headers;
+    let _room = api.room_for_push(length(&headers)).await;
+    let body = read(&api, body).await?;
+    let _more_room = api
+        .room_for_decoding(sent(&api, &headers, &body).decompressed_bound())
+        .await;
     store(&api, tenant, move |api, _| {
         decode(sent(api, &headers, &body))
     })
@@ -33,6 +37,9 @@ pub(crate) async fn otlp(State(api): State<Api>, request: Request) -> Result<Res
     let _room = api.room_for_push(length(&headers)).await;
     let stored = async {
         let body = read(&api, body).await?;
+        let _more_room = api
+            .room_for_decoding(sent(&api, &headers, &body).decompressed_bound())
+            .await;
         store(&api, tenant, move |api, tenant| {
             let limits = api.limits(tenant);
             decode_otlp(sent(api, &headers, &body), &limits.otlp_config, api.now())
