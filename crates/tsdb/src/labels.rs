@@ -13,14 +13,14 @@ use crate::storage::Sources;
 impl Sources<'_> {
     pub(crate) fn label_names(&self, request: &LabelRequest) -> LabelAnswer<String> {
         self.ask(request, self.head.label_names(request), |block, series| {
-            block.label_names(series)
+            block.label_names(series, enough(request))
         })
     }
 
     pub(crate) fn label_values(&self, name: &str, request: &LabelRequest) -> LabelAnswer<String> {
         let of_head = self.head.label_values(name, request);
         self.ask(request, of_head, |block, series| {
-            block.label_values(name, series)
+            block.label_values(name, series, enough(request))
         })
     }
 
@@ -58,6 +58,15 @@ impl Sources<'_> {
     }
 }
 
+/// Answers of a block, which come sorted, that are enough to know those of all: one more than asked
+/// for, so that it shows that there are more.
+fn enough(request: &LabelRequest) -> usize {
+    match request.limit {
+        0 => usize::MAX,
+        limit => limit.saturating_add(1),
+    }
+}
+
 impl Block {
     fn asked_about(&self, sets: &[Vec<Matcher>]) -> Result<Option<RoaringBitmap>> {
         if sets.is_empty() {
@@ -70,9 +79,10 @@ impl Block {
         Ok(Some(sum))
     }
 
-    fn label_names(&self, series: Option<&RoaringBitmap>) -> Result<Vec<String>> {
+    fn label_names(&self, series: Option<&RoaringBitmap>, most: usize) -> Result<Vec<String>> {
         let Some(series) = series else {
-            return Ok(self.index.label_names().map(str::to_owned).collect());
+            let names = self.index.label_names().take(most);
+            return Ok(names.map(str::to_owned).collect());
         };
         let mut names = BTreeSet::new();
         let mut chunks = Vec::new();
@@ -86,13 +96,20 @@ impl Block {
         Ok(names.into_iter().collect())
     }
 
-    fn label_values(&self, name: &str, series: Option<&RoaringBitmap>) -> Result<Vec<String>> {
+    fn label_values(
+        &self,
+        name: &str,
+        series: Option<&RoaringBitmap>,
+        most: usize,
+    ) -> Result<Vec<String>> {
+        let mut values = self.index.label_values(name);
         let Some(series) = series else {
-            return Ok(self.index.label_values(name).map(str::to_owned).collect());
+            return Ok(values.take(most).map(str::to_owned).collect());
         };
         let mut out = Vec::new();
-        let mut values = self.index.label_values(name);
-        while let Some((value, postings)) = values.next_postings() {
+        while out.len() < most
+            && let Some((value, postings)) = values.next_postings()
+        {
             let postings = postings.map_err(|e| self.bad_index(e))?;
             if postings.iter().any(|reference| series.contains(reference)) {
                 out.push(value.to_owned());
@@ -116,6 +133,9 @@ impl Block {
             let labels = self.series(reference, &mut chunks)?;
             if chunks.iter().any(|c| c.range().overlaps(&request.range)) {
                 out.push(labels);
+            }
+            if out.len() == enough(request) {
+                break;
             }
         }
         Ok(out)

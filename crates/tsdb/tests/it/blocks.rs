@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_env::{Env, FaultyFiles, Files, FilesExt, MemoryFiles};
-use headwater_model::{Histogram, Matcher, SeriesColumns, Span, TimeRange};
+use headwater_model::{Histogram, MatchOp, Matcher, SeriesColumns, Span, TimeRange};
 use headwater_storage::{
     Append, Delete, LabelQueries, LabelRequest, SampleValue, Select, SelectChunks, SelectRequest,
     block_on,
@@ -523,4 +523,41 @@ fn cleaning_takes_deleted_samples_off_the_disk() {
     assert!(less < bytes, "{less} of {bytes}");
     drop(db);
     assert_eq!(dump(&builder("data", env).open().unwrap()), before);
+}
+
+/// Blocks stop looking when they have enough; the answer is the beginning of the whole one.
+#[test]
+fn questions_about_labels_keep_to_their_limit() {
+    let env = in_memory();
+    let db = builder("data", env).open().unwrap();
+    fill(&db, 0, 7 * 60);
+    db.maintain().unwrap();
+    assert!(db.blocks().len() > 1);
+    let sets = [
+        Vec::new(),
+        vec![vec![
+            Matcher::new(MatchOp::Regex, "__name__", ".+").unwrap(),
+        ]],
+    ];
+    for matcher_sets in sets {
+        let ask = |limit| LabelRequest {
+            matcher_sets: matcher_sets.clone(),
+            range: TimeRange::ALL,
+            limit,
+        };
+        let all = block_on(db.label_values("__name__", ask(0))).unwrap();
+        let names = block_on(db.label_names(ask(0))).unwrap();
+        let series = block_on(db.series(ask(0))).unwrap();
+        assert!(!all.truncated && !series.truncated && series.values.len() > 3);
+        for limit in 1..=series.values.len() {
+            let some = block_on(db.label_values("__name__", ask(limit))).unwrap();
+            assert_eq!(some.values, all.values[..limit.min(all.values.len())]);
+            assert_eq!(some.truncated, limit < all.values.len());
+            let some = block_on(db.label_names(ask(limit))).unwrap();
+            assert_eq!(some.values, names.values[..limit.min(names.values.len())]);
+            let some = block_on(db.series(ask(limit))).unwrap();
+            assert_eq!(some.values, series.values[..limit]);
+            assert_eq!(some.truncated, limit < series.values.len());
+        }
+    }
 }
