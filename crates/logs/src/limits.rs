@@ -4,6 +4,7 @@ use headwater_yaml::{Duration, settings};
 
 use crate::bytes::ByteSize;
 use crate::push::OtlpConfig;
+use crate::retention::RetentionStream;
 
 settings! {
     /// What a tenant may do. Rates are per second; sizes in configuration files have units.
@@ -65,6 +66,10 @@ settings! {
         pub shard_streams: ShardStreams,
         /// What becomes of OTLP's attributes.
         pub otlp_config: OtlpConfig,
+        /// How long entries are kept; 0 for ever.
+        pub retention_period: Duration,
+        /// Streams that are kept for another time.
+        pub retention_stream: Vec<RetentionStream>,
         /// How long a range a query may have; 0 for no limit.
         pub max_query_length: Duration = Duration::from_secs(721 * 3600),
         /// How long a range selector may be; 0 for no limit.

@@ -35,7 +35,7 @@ use crate::states::{self, States};
 /// What `-target` may name.
 pub(crate) const TARGETS: [&str; 1] = ["all"];
 /// The modules, those that others need first.
-pub(crate) const MODULES: [&str; 7] = [
+pub(crate) const MODULES: [&str; 8] = [
     "server",
     "overrides",
     "ring",
@@ -43,6 +43,7 @@ pub(crate) const MODULES: [&str; 7] = [
     "ingester",
     "distributor",
     "querier",
+    "compactor",
 ];
 /// The ring of ingesters, under Loki's name.
 pub(crate) const INGESTERS: &str = "ring";
@@ -154,7 +155,8 @@ fn modules() -> Modules<Context> {
         &["store", "ingester", "distributor", "server"],
         querier,
     );
-    modules.alias("all", &["querier", "distributor", "ingester"]);
+    noted(&mut modules, "compactor", &["overrides", "store"], compactor);
+    modules.alias("all", &["compactor", "querier", "distributor", "ingester"]);
     modules
 }
 
@@ -359,6 +361,33 @@ async fn ingester(context: &mut Context) -> Result<Option<Actor>, BoxError> {
             }
         };
         tokio::select! { ended = sweeps => ended, () = stop.wait() => Ok(()) }
+    })))
+}
+
+/// Removes what is older than its tenant and stream keep it, if that is wanted.
+async fn compactor(context: &mut Context) -> Result<Option<Actor>, BoxError> {
+    let settings = &context.source.settings.compactor;
+    if !settings.retention_enabled {
+        return Ok(None);
+    }
+    let period = settings.compaction_interval.to_std().max(Duration::from_millis(10));
+    let store = had(&context.store, "store")?.clone();
+    let overrides = had(&context.overrides, "overrides")?.clone();
+    Ok(Some(Actor::stoppable("compactor", async move |stop| {
+        let rounds = async {
+            loop {
+                tokio::time::sleep(period).await;
+                let (store, overrides) = (store.clone(), overrides.clone());
+                match tokio::task::spawn_blocking(move || overrides.expire(&store)).await? {
+                    Ok(0) => {}
+                    Ok(parts) => tracing::info!(parts, "old entries are removed"),
+                    Err(error) => {
+                        tracing::error!(%error, "old entries cannot be removed; this is tried again")
+                    }
+                }
+            }
+        };
+        tokio::select! { ended = rounds => ended, () = stop.wait() => Ok(()) }
     })))
 }
 

@@ -142,7 +142,7 @@ settings! {
     #[derive(Clone, Debug)]
     pub(crate) struct Distributor {
         pub(crate) max_recv_msg_size: usize = 100 << 20,
-        pub(crate) max_decompressed_size: usize = 500 << 20,
+        pub(crate) max_decompressed_size: usize = 128 << 20,
         pub(crate) ring: Inert,
         pub(crate) otlp_config: Inert,
         pub(crate) rate_store: Inert,
@@ -221,7 +221,7 @@ settings! {
     pub(crate) struct Compactor {
         pub(crate) retention_enabled: bool,
         pub(crate) working_directory: Inert,
-        pub(crate) compaction_interval: Inert,
+        pub(crate) compaction_interval: Duration = Duration::from_secs(600),
         pub(crate) retention_delete_delay: Inert,
         pub(crate) retention_delete_worker_count: Inert,
         pub(crate) delete_request_store: Inert,
@@ -244,8 +244,6 @@ settings! {
 settings! {
     #[derive(Clone, Debug)]
     pub(crate) struct LimitsConfig {
-        pub(crate) retention_period: Duration,
-        pub(crate) retention_stream: Inert,
         pub(crate) deletion_mode: Inert,
         pub(crate) metric_aggregation_enabled: Inert,
         pub(crate) pattern_persistence_enabled: Inert,
@@ -294,9 +292,6 @@ impl Settings {
     pub(super) fn refuse_what_is_missing(&self) -> Result<(), String> {
         let refusals = [
             (self.target != "all", refused_target(&self.target)),
-            (self.compactor.retention_enabled, "compactor.retention_enabled: old entries are not deleted yet".into()),
-            (!self.limits_config.retention_period.is_zero(), "limits_config.retention_period: old entries are not deleted yet, only 0 is possible".into()),
-            (self.limits_config.retention_stream.is_given(), "limits_config.retention_stream: old entries are not deleted yet".into()),
             (self.querier.multi_tenant_queries_enabled, "querier.multi_tenant_queries_enabled: queries over several tenants are not supported yet".into()),
             (self.memberlist.is_given(), "memberlist: the ring is kept in memory; several processes are not supported yet".into()),
             (self.common.replication_factor > 1, format!("common.replication_factor: {} copies need as many processes, which are not supported yet; only 1 is possible", self.common.replication_factor)),
