@@ -6,12 +6,16 @@ use headwater_model::{Exemplar, LabelsBuilder, Metadata};
 use headwater_wire::write2::{self, Exemplar as WireExemplar, Part, Request, Series, pairs};
 use headwater_wire::{WireError, histogram};
 
-use super::MAX_SYMBOLS_PER_WRITE;
 use super::cache::SeriesCache;
 use super::gather::{
     EXEMPLAR_WEIGHT, Entry, Gathered, HISTOGRAM_WEIGHT, LabelFault, Messages as Asked, Rare,
     exemplar_labels, push_pair,
 };
+use super::{MAX_LABELS_PER_SERIES, MAX_SYMBOLS_PER_WRITE};
+
+/// References of one series that are looked at: one pair more than a series may have, so that it is
+/// refused.
+const MAX_REFERENCES: usize = 2 * (MAX_LABELS_PER_SERIES + 1);
 
 /// The body and its symbols.
 pub(super) struct Messages<'a> {
@@ -38,7 +42,7 @@ impl<'a> Messages<'a> {
         let (mut text, mut walk) = (Vec::new(), Walk::default());
         while let Some(series) = request.next_series()? {
             text.clear();
-            for reference in series.references() {
+            for reference in series.references().take(MAX_REFERENCES) {
                 // A symbol that was not sent is found when the labels are asked for; such a series
                 // never gets into the cache.
                 match hashes.get(reference? as usize) {
@@ -86,23 +90,27 @@ impl<'a> Messages<'a> {
     /// All references to labels, also where they are scattered.
     fn references(&self, entry: &Entry) -> Result<Vec<u32>, WireError> {
         let series = self.series(entry)?;
-        let mut references = series.references().collect::<Result<Vec<_>, _>>()?;
+        let mut references = series
+            .references()
+            .take(MAX_REFERENCES)
+            .collect::<Result<Vec<_>, _>>()?;
         let mut parts = series.parts();
         if !entry.flags.scattered {
             return Ok(references);
         }
-        loop {
+        while references.len() < MAX_REFERENCES {
             match parts.next_part()? {
                 Some(Part::Reference(reference)) => references.push(reference),
                 Some(Part::References(packed)) => {
-                    for reference in Part::references(packed) {
+                    for reference in Part::references(packed).take(MAX_REFERENCES) {
                         references.push(reference?);
                     }
                 }
                 Some(_) => {}
-                None => return Ok(references),
+                None => break,
             }
         }
+        Ok(references)
     }
 
     fn symbol(&self, reference: u32) -> Result<&'a [u8], WireError> {

@@ -411,6 +411,23 @@ async fn what_is_too_large_is_refused_by_name() {
     let symbols = [0x22, 0].repeat(headwater_api_prometheus::MAX_SYMBOLS_PER_WRITE + 1);
     let (status, ..) = post(&router, "/api/v1/write", V2, snappy::compress(&symbols)).await;
     assert_eq!(status, 400);
+    let long = v2::TimeSeries {
+        labels_refs: [1, 2].repeat(headwater_api_prometheus::MAX_LABELS_PER_SERIES + 5),
+        samples: vec![v2::Sample {
+            timestamp: NOW * 1000,
+            ..v2::Sample::default()
+        }],
+        ..v2::TimeSeries::default()
+    };
+    let long = v2::Request {
+        symbols: vec![String::new(), "__name__".into(), "x".into()],
+        timeseries: vec![long],
+    };
+    let (status, _, text) = write2(&router, &long).await;
+    assert_eq!(
+        (status, text.as_str()),
+        (400, "series with more than 1024 labels\n")
+    );
     let bomb = vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0];
     assert_eq!(post(&router, "/api/v1/write", V1, bomb).await.0, 400);
 }
