@@ -180,6 +180,7 @@ impl Db {
             out_of_bounds: counters.out_of_bounds.get(),
             duplicates: counters.duplicates.get(),
             snapshots_failed: counters.snapshots_failed.get(),
+            unknown_records: counters.unknown_records.get(),
             min_time: times.map(|t| t.start),
             max_time: times.map(|t| t.end),
             chunks,
@@ -269,6 +270,7 @@ impl Begun {
         let Begun {
             dir, options, env, ..
         } = self;
+        head.counters.unknown_records.add(report.unknown_records);
         repair(&env, &report)?;
         if options.memory_budget > 0 {
             head.memory.measure(&head);

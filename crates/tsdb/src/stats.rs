@@ -30,6 +30,7 @@ pub(crate) struct Counters {
     pub(crate) out_of_bounds: Count,
     pub(crate) duplicates: Count,
     pub(crate) snapshots_failed: Count,
+    pub(crate) unknown_records: Count,
 }
 
 impl Counters {
@@ -76,6 +77,9 @@ pub struct Stats {
     pub out_of_bounds: u64,
     /// Samples refused because there was another value at their time.
     pub duplicates: u64,
+    /// Records of the log, met when the store was opened, of types that are not
+    /// known here. They are kept.
+    pub unknown_records: u64,
     /// Chunk snapshots that could not be loaded, so that the log was read.
     pub snapshots_failed: u64,
     /// First time in the head, in milliseconds.

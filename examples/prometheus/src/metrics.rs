@@ -156,6 +156,12 @@ impl Collect for StoreMetrics {
             stats.memory_budget as f64,
         );
         tell(
+            "headwater_tsdb_wal_unknown_records",
+            "Records of types that are not known, met when the log was read after the start.",
+            Gauge,
+            stats.unknown_records as f64,
+        );
+        tell(
             "prometheus_tsdb_snapshot_replay_error_total",
             "Total number snapshot replays that failed.",
             Counter,

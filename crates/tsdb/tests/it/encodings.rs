@@ -254,3 +254,38 @@ fn xor2_chunks_become_smaller_on_their_way_into_a_block() {
     assert!(sizes(&db) * 2 < in_head);
     assert_eq!(crate::support::dump(&db), samples);
 }
+
+#[test]
+fn records_of_unknown_types_are_counted_told_and_kept() {
+    let env = Env::in_memory(1);
+    let open = || builder("data", env.clone()).configure(|o| o.segment_bytes = 32 << 10);
+    let write = |db: &Db, samples: std::ops::Range<i64>| {
+        for n in samples {
+            let mut batch = batch(db);
+            let series = batch.series(&labels(&[("n", "a")])).unwrap();
+            batch.append_float(series, n * STEP, n as f64).unwrap();
+            commit(batch);
+        }
+    };
+    let db = open().open().unwrap();
+    write(&db, 0..10);
+    db.close().unwrap();
+    drop(db);
+    let wal = std::path::Path::new("data/wal");
+    let files = std::sync::Arc::clone(&env.files);
+    let log = headwater_wal::Wal::open(files, wal, headwater_wal::Config::default()).unwrap();
+    log.append(&[[77u8, 1, 2], [78, 1, 2]]).unwrap();
+    log.close().unwrap();
+    let db = open().open().unwrap();
+    assert_eq!(db.stats().unwrap().unknown_records, 2);
+    assert!(
+        db.damage()[0].contains("2 records of types"),
+        "{:?}",
+        db.damage()
+    );
+    // They outlive the shortening of the log.
+    write(&db, 10..1500);
+    assert!(db.maintain().unwrap().head_blocks > 0);
+    drop(db);
+    assert_eq!(open().open().unwrap().stats().unwrap().unknown_records, 2);
+}

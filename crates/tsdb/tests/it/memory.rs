@@ -125,11 +125,11 @@ fn child() {
     let db = builder(dir.path(), Env::real()).open().unwrap();
     append(&db, 10, 0).unwrap();
     let before = resident().unwrap();
-    for round in 0..20 {
-        append(&db, 60_000, round * STEP).unwrap();
+    for round in 0..8 {
+        append(&db, 30_000, round * STEP).unwrap();
     }
     let mut with_exemplars = batch(&db);
-    for n in 0..6_000 {
+    for n in 0..3_000 {
         let series = with_exemplars.series(&name(n)).unwrap();
         let exemplar = Exemplar {
             labels: labels(&[("trace_id", &format!("{n:032x}"))]),
