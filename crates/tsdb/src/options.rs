@@ -48,7 +48,9 @@ pub struct Options {
     /// blocks, compacts blocks and applies retention. Without it the caller
     /// calls [`Db::maintain`].
     pub background: bool,
-    /// Threads that replay the log at start.
+    /// Threads that replay the log at start: one takes records apart, the
+    /// others append their samples. If there is more than one, a further
+    /// thread reads the log ahead.
     pub replay_threads: usize,
     /// Whether the head is written down when the store is closed, so that the
     /// next start reads that instead of most of the log.
