@@ -234,6 +234,16 @@ impl<'a> Runner<'a> {
             );
             return Ok(());
         }
+        let turned = over::float_turns(self.over.function);
+        if let (Some(turned), true, Extension::None) = (turned, plain, self.extension) {
+            over::count_turns(
+                &self.samples,
+                &self.ranges,
+                turned,
+                (&mut self.column, &mut self.counter),
+            );
+            return Ok(());
+        }
         let mut cx = OverContext {
             notes: &self.exec.notes,
             place: self.over.range_place,

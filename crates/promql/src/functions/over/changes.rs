@@ -1,8 +1,10 @@
 //! `changes` and `resets`: how often values changed, or fell.
 
 use super::{Out, OverContext, extended, rate::start_says_reset};
-use crate::exec::column::Hist;
-use crate::exec::samples::Window;
+use crate::exec::column::{Column, Hist};
+use crate::exec::samples::{Ranges, Samples, Span, Window};
+use crate::exec::tally::Counter;
+use crate::functions::FunctionId;
 use crate::syntax::ast::Extension;
 
 #[derive(Clone, Copy)]
@@ -67,11 +69,55 @@ fn count(window: &Window<'_>, cx: &OverContext<'_>, differ: impl Fn(&Pair<'_>) -
     }
 }
 
+fn has_changed(before: f64, now: f64) -> bool {
+    now != before && !(now.is_nan() && before.is_nan())
+}
+
+fn has_fallen(before: f64, now: f64) -> bool {
+    now < before
+}
+
+/// What `function` counts between floats, if it counts.
+pub(crate) fn float_turns(function: FunctionId) -> Option<fn(f64, f64) -> bool> {
+    match function {
+        FunctionId::Changes => Some(has_changed),
+        FunctionId::Resets => Some(has_fallen),
+        _ => None,
+    }
+}
+
+/// The whole series at once, for floats without start timestamps: turns are counted once, and what
+/// lies in a window is the difference of two counts.
+pub(crate) fn count_turns(
+    samples: &Samples,
+    ranges: &Ranges,
+    turned: fn(f64, f64) -> bool,
+    (into, counter): (&mut Column, &mut Counter),
+) {
+    let mut found = 0u32;
+    let neighbours = samples.values.iter().zip(&samples.values[1..]);
+    let upto: Vec<u32> = std::iter::once(0)
+        .chain(neighbours.map(|(before, now)| {
+            found += u32::from(turned(*before, *now));
+            found
+        }))
+        .collect();
+    let mut span = Span::default();
+    for (step, out) in into.floats.iter_mut().enumerate() {
+        let end = ranges.edge(step);
+        let read = span.high;
+        span.advance(&samples.times, end.saturating_sub(ranges.window), end);
+        let (looked, read) = (span.high - span.low, span.high - read.max(span.low));
+        counter.add(step, looked as u64, read as u64);
+        if span.high > span.low {
+            *out = f64::from(upto[span.high - 1] - upto[span.low]);
+        }
+    }
+}
+
 pub(super) fn changes(window: &Window<'_>, cx: &OverContext<'_>) -> Out {
     count(window, cx, |pair| match (pair.before, pair.now) {
-        (Sample::Float(before), Sample::Float(now)) => {
-            now != before && !(now.is_nan() && before.is_nan())
-        }
+        (Sample::Float(before), Sample::Float(now)) => has_changed(before, now),
         (Sample::Hist(before), Sample::Hist(now)) => !now.same_as(before),
         _ => true,
     })
@@ -79,7 +125,7 @@ pub(super) fn changes(window: &Window<'_>, cx: &OverContext<'_>) -> Out {
 
 pub(super) fn resets(window: &Window<'_>, cx: &OverContext<'_>) -> Out {
     count(window, cx, |pair| match (pair.before, pair.now) {
-        (Sample::Float(before), Sample::Float(now)) => now < before || pair.by_start,
+        (Sample::Float(before), Sample::Float(now)) => has_fallen(before, now) || pair.by_start,
         (Sample::Hist(before), Sample::Hist(now)) => pair.by_start || now.detect_reset(before),
         _ => true,
     })

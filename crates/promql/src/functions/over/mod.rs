@@ -22,6 +22,7 @@ use crate::functions::FunctionId;
 use crate::syntax::ast::Extension;
 use crate::syntax::position::PosRange;
 
+pub(crate) use changes::{count_turns, float_turns};
 pub(crate) use rate::{Slope, float_rates, note_if_not_counter};
 
 /// What a function makes of a window.
