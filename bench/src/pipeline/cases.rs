@@ -125,7 +125,8 @@ pub(super) const CASES: &[Case] = &[
         },
         rsyslog: Some(|scene| {
             format!(
-                "module(load=\"imptcp\")\ninput(type=\"imptcp\" address=\"127.0.0.1\" port=\"{}\")\n{}",
+                "module(load=\"imptcp\")\ninput(type=\"imptcp\" address=\"127.0.0.1\" port=\"{}\" \
+                 supportOctetCountedFraming=\"off\")\n{}",
                 scene.port,
                 rsyslog_file(scene, "%rawmsg%")
             )
