@@ -6,7 +6,7 @@
 //! describe the bytes; `compress` and `decode` serve them. `segment` writes
 //! from one thread, `log` shares it between threads and keeps the promises of
 //! durability, `follower` reads along. `reader` reads logs at rest, `repair` and
-//! `checkpoint` work on them.
+//! `checkpoint` work on them, `whole` writes one that is there whole or not at all.
 
 mod checkpoint;
 mod compress;

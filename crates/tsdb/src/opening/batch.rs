@@ -69,7 +69,7 @@ impl Appender for EarlyBatch<'_> {
             let what = "a series needs at least one label".into();
             return Err(AppendError::InvalidLabels(what));
         }
-        let number = self.early.state.lock().number_of(labels);
+        let number = self.early.state.lock().number_of(labels)?;
         let slot = u32::try_from(number)
             .map_err(|_| AppendError::SeriesLimit("too many early series".into()))?;
         Ok(join(slot, EARLY))

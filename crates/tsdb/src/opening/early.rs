@@ -25,7 +25,9 @@ use crate::head::contents::{Contents, Section};
 use crate::options::{Durability, Options};
 use crate::{error, log, log_records};
 
-/// Bytes of samples that may wait for the store. More are refused: whoever
+/// What a series takes beside its labels.
+const SERIES_BYTES: usize = 64;
+/// Bytes of series and samples that may wait for the store. More are refused: whoever
 /// sends them has to come back later.
 const MOST_BYTES: usize = 256 << 20;
 
@@ -168,13 +170,18 @@ impl State {
     }
 
     /// The number of a series, new or known.
-    pub(super) fn number_of(&mut self, labels: &Labels) -> u64 {
+    pub(super) fn number_of(&mut self, labels: &Labels) -> std::result::Result<u64, AppendError> {
         if let Some(number) = self.by_labels.get(labels) {
-            return *number;
+            return Ok(*number);
+        }
+        self.bytes += SERIES_BYTES + labels.packed_len();
+        if self.bytes > MOST_BYTES {
+            let what = "too much waits until the log is read";
+            return Err(AppendError::SeriesLimit(what.to_owned()));
         }
         let number = self.series.len() as u64;
         self.introduce(number, labels.clone(), false);
-        number
+        Ok(number)
     }
 
     fn introduce(&mut self, number: u64, labels: Labels, logged: bool) {

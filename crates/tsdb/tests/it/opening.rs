@@ -366,3 +366,26 @@ fn a_power_cut_at_any_operation_loses_nothing_that_was_acknowledged() {
         assert_eq!(counts[whole..].iter().sum::<i64>(), 0, "{context}");
     }
 }
+
+#[test]
+fn what_waits_is_bounded() {
+    let disk = Env::in_memory(7);
+    write(&on(&disk).open().unwrap(), 0..5);
+    let (gate, held) = gated(&disk);
+    let store = on(&held).open_early().unwrap();
+    let long = "x".repeat(1 << 20);
+    let mut refused = None;
+    for n in 0..300 {
+        let mut batch = store.appender(Default::default()).unwrap();
+        let name = labels(&[("n", &n.to_string()), ("long", &long)]);
+        if let Err(error) = batch.series(&name) {
+            refused = Some((n, error));
+            break;
+        }
+    }
+    let (n, error) = refused.expect("there is a bound");
+    assert!(n > 200, "{n}");
+    assert!(matches!(error, AppendError::SeriesLimit(_)), "{error}");
+    gate.let_pass();
+    store.wait().unwrap();
+}
