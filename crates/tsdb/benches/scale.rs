@@ -48,11 +48,19 @@ fn main() -> ExitCode {
         let at = arguments.iter().position(|a| a == name)?;
         arguments.get(at + 1).cloned()
     };
-    let samples = value("--samples")
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(120);
-    let list = value("--series").unwrap_or_else(|| "10000,100000".into());
-    let mapped = arguments.iter().any(|a| a == "--mapped");
+    let has = |name: &str| arguments.iter().any(|a| a == name);
+    if has("--list") {
+        return ExitCode::SUCCESS;
+    }
+    // Without this argument it is run as a test, to see whether it works.
+    let (few_series, few_samples) = match has("--bench") {
+        true => ("10000,100000", 120),
+        false => ("1000", 20),
+    };
+    let samples = value("--samples").and_then(|n| n.parse().ok());
+    let samples = samples.unwrap_or(few_samples);
+    let list = value("--series").unwrap_or_else(|| few_series.into());
+    let mapped = has("--mapped");
     let works: Vec<Work> = list
         .split(',')
         .filter_map(|n| n.trim().parse().ok())
