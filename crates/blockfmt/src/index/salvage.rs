@@ -229,3 +229,80 @@ fn find_table(file: &[u8]) -> Option<u64> {
     let found = candidates.find(|at| section(file, *at as u64).is_ok())?;
     Some(found as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::index::IndexWriter;
+
+    fn series() -> Vec<Labels> {
+        let of = |n: u32| {
+            Labels::from_pairs([("__name__", format!("m{}", n % 3)), ("n", n.to_string())])
+        };
+        let mut series: Vec<Labels> = (0..12).map(of).collect();
+        series.sort();
+        series
+    }
+
+    fn file(series: &[Labels]) -> Vec<u8> {
+        let texts = series.iter().flatten();
+        let symbols: BTreeSet<&str> = texts.flat_map(|(name, value)| [name, value]).collect();
+        let mut writer = IndexWriter::new(symbols).unwrap();
+        for (at, labels) in series.iter().enumerate() {
+            let chunk = ChunkMeta {
+                min_time: 0,
+                max_time: 10,
+                reference: 8 + 20 * at as u64,
+            };
+            writer.add_series(labels, &[chunk]).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn labels_of(saved: &Salvage) -> Vec<&Labels> {
+        saved.series.iter().map(|series| &series.labels).collect()
+    }
+
+    #[test]
+    fn a_sound_index_is_read_whole() {
+        let series = series();
+        let saved = salvage(&file(&series));
+        assert_eq!(labels_of(&saved), series.iter().collect::<Vec<_>>());
+        assert!(saved.damage.is_empty() && saved.unknown == 0, "{saved:?}");
+        assert!(saved.series.iter().all(|series| series.chunks.is_some()));
+    }
+
+    #[test]
+    fn no_byte_is_worth_a_series() {
+        let series = series();
+        let whole = file(&series);
+        for at in 0..whole.len() {
+            for mask in [0x01, 0x40, 0xff] {
+                let mut file = whole.clone();
+                file[at] ^= mask;
+                let saved = salvage(&file);
+                let wanted: Vec<&Labels> = series.iter().collect();
+                assert_eq!(labels_of(&saved), wanted, "byte {at} mask {mask:x}");
+                let without = saved.series.iter().filter(|series| series.chunks.is_none());
+                assert!(without.count() <= 1, "byte {at} mask {mask:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_file_cut_short_the_beginning_is_read() {
+        let series = series();
+        let whole = file(&series);
+        for len in 0..whole.len() {
+            let saved = salvage(&whole[..len]);
+            let found = labels_of(&saved);
+            assert_eq!(
+                found,
+                series.iter().take(found.len()).collect::<Vec<_>>(),
+                "{len}"
+            );
+        }
+    }
+}
