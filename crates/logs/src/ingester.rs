@@ -12,6 +12,7 @@ use headwater_storage::ErrorKind;
 use parking_lot::Mutex;
 
 use crate::error::{PushError, Reason};
+use crate::level::DETECTED_LEVEL;
 use crate::limits::Limits;
 use crate::rate::TokenBucket;
 use crate::tail::Followers;
@@ -284,15 +285,14 @@ fn rate_words(rate: f64, labels: &Labels, size: usize) -> String {
     )
 }
 
-/// `3MB`, `1.5KB`, `60B`: units of 1024, as few digits as needed.
+/// `3MB`, `1KB`, `3000B`: the largest unit of 1024 that leaves no rest.
 fn byte_size(bytes: f64) -> String {
-    let (mut value, mut unit) = (bytes, 0);
-    while value >= 1024.0 && unit < 4 {
-        value /= 1024.0;
+    let (mut value, mut unit) = (bytes as u64, 0);
+    while value > 0 && value.is_multiple_of(1024) && unit < 4 {
+        value /= 1024;
         unit += 1;
     }
-    let rounded = (value * 100.0).round() / 100.0;
-    format!("{rounded}{}", ["B", "KB", "MB", "GB", "TB"][unit])
+    format!("{value}{}", ["B", "KB", "MB", "GB", "TB"][unit])
 }
 
 /// What was refused of one stream in one push.
@@ -354,11 +354,11 @@ fn store_error(error: headwater_storage::Error) -> PushError {
     PushError::new(status, error.to_string())
 }
 
+/// Bytes as senders count them: what was found out about a line is not theirs.
 pub(crate) fn size_of_entries(entries: &[PushEntry]) -> usize {
     let metadata = |labels: &Labels| {
-        labels
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
+        let sent = labels.iter().filter(|(name, _)| *name != DETECTED_LEVEL);
+        sent.map(|(name, value)| name.len() + value.len())
             .sum::<usize>()
     };
     entries

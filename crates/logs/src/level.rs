@@ -11,7 +11,7 @@ use headwater_model::Labels;
 pub const DETECTED_LEVEL: &str = "detected_level";
 
 /// Words that name a level.
-const WORDS: [(&str, &str); 18] = [
+const WORDS: [(&str, &str); 16] = [
     ("trace", "trace"),
     ("trc", "trace"),
     ("debug", "debug"),
@@ -26,9 +26,7 @@ const WORDS: [(&str, &str); 18] = [
     ("error", "error"),
     ("err", "error"),
     ("critical", "critical"),
-    ("crit", "critical"),
     ("fatal", "fatal"),
-    ("emerg", "fatal"),
     ("panic", "fatal"),
 ];
 
@@ -68,7 +66,7 @@ pub(crate) fn of_labels(
     {
         if let Some(value) = fields.iter().find_map(|field| labels.get(field)) {
             let level = level_of_word(value.as_bytes()).map(Cow::Borrowed);
-            return level.or_else(|| Some(Cow::Owned(value.to_lowercase())));
+            return level.or_else(|| Some(Cow::Owned(value.to_owned())));
         }
     }
     let number = metadata.get("severity_number")?.parse().ok()?;
@@ -92,32 +90,24 @@ const fn level_of_number(number: i64) -> &'static str {
 pub(crate) fn of_line(line: &[u8], fields: &[String]) -> Option<&'static str> {
     let structured = line.iter().find(|byte| !byte.is_ascii_whitespace());
     let found = match structured {
-        Some(b'{') => best(fields, json_names(line), json_text),
-        _ => best(fields, logfmt_names(line), logfmt_value),
+        Some(b'{') => first(fields, json_names(line), json_text),
+        _ => first(fields, logfmt_names(line), logfmt_value),
     };
     found.and_then(level_of_word).or_else(|| of_words(line))
 }
 
-/// The value of the best of the fields that there are; of several of one name the first. `names` come
-/// with what follows them, in which `value` is looked for only if the name is right: long lines of
-/// nothing but separators must not cost the square of their length.
-fn best<'a>(
+/// The value of the first field that holds a level. `names` come with what follows them, in which
+/// `value` is looked for only if the name is right: long lines of nothing but separators must not cost
+/// the square of their length.
+fn first<'a>(
     fields: &[String],
-    names: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    mut names: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     value: fn(&'a [u8]) -> Option<&'a [u8]>,
 ) -> Option<&'a [u8]> {
-    let mut found: Option<(usize, &[u8])> = None;
-    for (name, rest) in names {
-        let better = &fields[..found.map_or(fields.len(), |(rank, _)| rank)];
-        let rank = better.iter().position(|field| field.as_bytes() == name);
-        if let (Some(rank), Some(value)) = (rank, rank.and_then(|_| value(rest))) {
-            found = Some((rank, value));
-            if rank == 0 {
-                break;
-            }
-        }
-    }
-    found.map(|(_, value)| value)
+    names.find_map(|(name, rest)| {
+        let known = fields.iter().any(|field| field.as_bytes() == name);
+        known.then(|| value(rest)).flatten()
+    })
 }
 
 /// Names longer than this name no level.
@@ -162,7 +152,7 @@ fn logfmt_value(rest: &[u8]) -> Option<&[u8]> {
 
 /// Words that name a level in a field, but mean something else in a sentence: an infinite number, a
 /// stack trace of Go.
-const NOT_IN_SENTENCES: [&str; 3] = ["inf", "panic", "emerg"];
+const NOT_IN_SENTENCES: [&str; 2] = ["inf", "panic"];
 
 /// The first word of the line that names a level. Underlines belong to words: `trace_id` names none.
 fn of_words(line: &[u8]) -> Option<&'static str> {
@@ -198,10 +188,11 @@ mod tests {
         for (line, wanted) in [
             ("ts=1 level=warn msg=error", "warn"),
             ("lvl=debug", "debug"),
-            ("severity=info level=warn level=error", "warn"),
+            ("severity=info level=warn level=error", "info"),
             ("level= warn", "warn"),
             ("x={\"level\":1} level=fatal", "fatal"),
-            (r#"{"severity":"info","x":{"level":"warn"}}"#, "warn"),
+            (r#"{"severity":"info","x":{"level":"warn"}}"#, "info"),
+            ("level=crit", "unknown"),
             (r#"{"level":5,"msg":"an error"}"#, "error"),
             (r#"{"level" : "debug"}"#, "debug"),
             (r#"{"level":"cut"#, "unknown"),

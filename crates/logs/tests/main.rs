@@ -114,7 +114,7 @@ fn refusals_have_the_words_of_the_original() {
             limits(|l| (l.ingestion_rate_mb, l.ingestion_burst_size_mb) = (0.0, 0.0)),
             stream("t", &[(NOW, "x")]),
             429,
-            "ingestion rate limit exceeded for user t (limit: 0 bytes/sec) while attempting to ingest '1' lines totaling '22' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased",
+            "ingestion rate limit exceeded for user t (limit: 0 bytes/sec) while attempting to ingest '1' lines totaling '1' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased",
         ),
         (
             limits(|l| l.block_ingestion_until = Some("2099-01-01T00:00:00Z".into())),

@@ -1,7 +1,7 @@
 //! Runs cases recorded from Loki against the router, over a store in memory.
 //!
 //! `dataset.ndjson.gz` is pushed through the API in its order, flushed, and asked with `queries.json`;
-//! then every case of `push.json` is sent to a tenant of its own. A case that fails takes one line.
+//! then every case of `push.json` is sent to a tenant of its own and what it stored is read back. A case that fails takes one line.
 
 mod compare;
 mod push;
@@ -56,14 +56,16 @@ impl Tally {
 pub struct Report {
     /// Queries.
     pub queries: Tally,
-    /// Pushes.
+    /// Statuses of pushes.
     pub pushes: Tally,
+    /// What could be read back after pushes.
+    pub stored: Tally,
 }
 
 impl Report {
     /// Cases that failed.
     pub fn failed(&self) -> usize {
-        self.queries.failures.len() + self.pushes.failures.len()
+        self.queries.failures.len() + self.pushes.failures.len() + self.stored.failures.len()
     }
 }
 
@@ -76,7 +78,11 @@ impl fmt::Display for Report {
         for failure in &self.pushes.failures {
             writeln!(f, "{failure}")?;
         }
-        write!(f, "loki push: {}", self.pushes.sum())
+        writeln!(f, "loki push: {}", self.pushes.sum())?;
+        for failure in &self.stored.failures {
+            writeln!(f, "{failure}")?;
+        }
+        write!(f, "loki stored: {}", self.stored.sum())
     }
 }
 
@@ -89,9 +95,12 @@ pub fn run(folder: &Path) -> Result<Report, Error> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let queries = queries(folder).await?;
+        let (pushes, stored) = push::run(folder).await?;
         Ok(Report {
-            queries: queries(folder).await?,
-            pushes: push::run(folder).await?,
+            queries,
+            pushes,
+            stored,
         })
     })
 }
