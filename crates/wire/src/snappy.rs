@@ -40,7 +40,7 @@ const PIECE: usize = 1 << 16;
 /// A block that is compressed while it is written, so that the whole is never held in plain.
 ///
 /// A message inside messages begins with its length, which is known last; therefore pieces may be
-/// finished first and joined by [`join`] with what belongs before them.
+/// finished first and joined later with what belongs before them.
 pub struct BlockWriter {
     encoder: snap::raw::Encoder,
     plain: Vec<u8>,
