@@ -185,6 +185,11 @@ struct Style<'a> {
 }
 
 impl<'a> Style<'a> {
+    /// Whether values are nothing but digits: most are, and those are read without comparing texts.
+    const fn is_plain(&self) -> bool {
+        self.prefix.is_empty() && self.suffix.is_empty() && self.fraction == 0 && self.width == 0
+    }
+
     /// The style of the first value; whether zeros fill it up is told by the others.
     fn of(value: &'a [u8]) -> Option<Self> {
         let start = value.iter().position(u8::is_ascii_digit)?;
@@ -199,6 +204,9 @@ impl<'a> Style<'a> {
 
     /// The number in a value of this style, if it is one.
     fn read(&self, value: &[u8]) -> Option<u64> {
+        if self.is_plain() {
+            return plain_number(value);
+        }
         let rest = value.strip_prefix(self.prefix)?;
         let (whole, fraction, length) = digits(rest);
         let zeros = whole > 1 && rest[0] == b'0';
@@ -216,6 +224,17 @@ impl<'a> Style<'a> {
         let digits = rest[..length].iter().filter(|byte| **byte != b'.');
         Some(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
     }
+}
+
+/// A number that is nothing but its digits, as many as it needs.
+fn plain_number(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || value.len() > MAX_DIGITS || (value[0] == b'0' && value.len() > 1) {
+        return None;
+    }
+    value.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + u64::from(digit))
+    })
 }
 
 /// How many digits a text begins with, how many follow behind a point, and bytes of all of it.
@@ -293,13 +312,43 @@ fn encode_hex(values: Values<'_>, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     out.push(HEX);
     put_bytes(out, &shape);
+    let digits_only = count == shape.len();
     for value in values.iter() {
-        if value.len() != shape.len() || !pack(value, &shape, out) {
+        let packed = value.len() == shape.len()
+            && match digits_only {
+                true => pack_digits(value, out),
+                false => pack(value, &shape, out),
+            };
+        if !packed {
             out.truncate(start);
             return false;
         }
     }
     true
+}
+
+/// The values of hexadecimal digits; 255 for other bytes.
+static NIBBLES: [u8; 256] = {
+    let mut nibbles = [255; 256];
+    let mut at = 0;
+    while at < 256 {
+        if let Some(value) = nibble(at as u8) {
+            nibbles[at] = value;
+        }
+        at += 1;
+    }
+    nibbles
+};
+
+/// Appends a value that is nothing but digits; false if it is not.
+fn pack_digits(value: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut seen = 0;
+    out.extend(value.as_chunks::<2>().0.iter().map(|[high, low]| {
+        let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
+        seen |= high | low;
+        high << 4 | low & 15
+    }));
+    seen < 16
 }
 
 /// Appends the digits of a value, two a byte; false if it is of another shape.
