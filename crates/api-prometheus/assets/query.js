@@ -160,7 +160,7 @@ function rows(pairs) {
   const body = pairs.map(([name, value]) => element("tr", {},
     element("td", { class: "series" }, name),
     element("td", { class: "value" }, ...value.split("\n").flatMap((line, at) => at ? [element("br"), line] : [line]))));
-  const head = element("tr", {}, element("th", { scope: "col" }, "Series"), element("th", { scope: "col" }, "Value"));
+  const head = element("tr", {}, element("th", { scope: "col" }, "Series"), element("th", { scope: "col", class: "value" }, "Value"));
   return element("div", { class: "scroll" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 
