@@ -122,30 +122,29 @@ impl Message {
 
     /// The encoded message as one buffer.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.size_hint());
+        let mut out = Vec::new();
         self.encode(&mut out);
         out
     }
 
-    /// About how many bytes the message holds: the unit in which queues and
-    /// batches are bounded.
+    /// About how many bytes the message holds, its own parts included: the
+    /// unit in which queues and batches are bounded.
     pub fn size_hint(&self) -> usize {
         let text = |t: &Option<Bytes>| t.as_ref().map_or(0, Bytes::len);
         let fields: usize = self
             .fields
             .iter()
             .map(|f| {
-                64 + text(&f.name)
+                let texts = f.strings.iter().chain(&f.bytes);
+                size_of::<Field>()
+                    + text(&f.name)
                     + text(&f.representation)
-                    + f.strings
-                        .iter()
-                        .chain(&f.bytes)
-                        .map(|v| v.len() + 8)
-                        .sum::<usize>()
+                    + texts.map(|v| v.len() + size_of::<Bytes>()).sum::<usize>()
                     + 8 * (f.integers.len() + f.doubles.len() + f.bools.len())
             })
             .sum();
-        64 + text(&self.kind)
+        size_of::<Message>()
+            + text(&self.kind)
             + text(&self.logger)
             + text(&self.payload)
             + text(&self.env_version)
@@ -193,6 +192,14 @@ mod tests {
         };
         let bytes = Bytes::from(message.to_bytes());
         assert_eq!(Message::decode(&bytes), Ok(message));
+    }
+
+    #[test]
+    fn a_message_counts_what_it_holds() {
+        let mut message = Message::default();
+        let bare = message.size_hint();
+        message.fields.push(Field::string("name", "value", ""));
+        assert!(message.size_hint() >= bare + size_of::<Field>() + 9);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod http;
 mod log;
 #[cfg(feature = "http")]
 mod metrics;
+#[cfg(feature = "http")]
 mod page;
 mod tcp;
 mod udp;
