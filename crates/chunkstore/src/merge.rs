@@ -284,9 +284,12 @@ fn in_order(runs: &[Run], decoded: &BTreeMap<(usize, usize), Rows>) -> Vec<(i64,
     order
 }
 
+/// Oldest and newest time of a run, and its part and block.
+type Stretch = (i64, i64, (usize, usize));
+
 /// Blocks that share a stretch of time of some stream with another.
 fn overlapping(parts: &[Arc<StoredPart>]) -> BTreeSet<(usize, usize)> {
-    let mut pieces: BTreeMap<&Labels, Vec<(i64, i64, (usize, usize))>> = BTreeMap::new();
+    let mut pieces: BTreeMap<&Labels, Vec<Stretch>> = BTreeMap::new();
     for (part, stored) in parts.iter().enumerate() {
         for (block, info) in stored.blocks().iter().enumerate() {
             for run in &info.runs {
