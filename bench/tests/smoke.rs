@@ -64,7 +64,12 @@ fn every_case_of_pipeline_runs() {
     let rows = figures["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 9 * 2 + 3 + 3, "{text}");
     for row in rows {
-        assert!(row["figures"]["headwater"].as_f64() > Some(0.0), "{row}");
+        // The system counts CPU in steps that a quick run may not reach.
+        let figure = row["figures"]["headwater"].as_f64().unwrap_or(-1.0);
+        let counted = row["what"]
+            .as_str()
+            .is_some_and(|what| what.ends_with("CPU a message"));
+        assert!(figure > 0.0 || counted && figure == 0.0, "{row}");
     }
     let both = |row: &&serde_json::Value| row["figures"]["rsyslog"].as_f64().is_some();
     if std::path::Path::new("/usr/sbin/rsyslogd").exists() {
