@@ -2,3 +2,4 @@
 
 #[cfg(feature = "grpc")]
 mod grpc;
+mod operators;
