@@ -112,7 +112,10 @@ retention_stream:
         assert_eq!(hours(&[("app", "x")]), Some(744));
         assert_eq!(hours(&[("namespace", "dev")]), None, "for ever");
         assert_eq!(hours(&[("app", "a"), ("namespace", "prod")]), Some(12));
-        assert_eq!(Retention::of(&Limits::default()).period(&Labels::empty()), None);
+        assert_eq!(
+            Retention::of(&Limits::default()).period(&Labels::empty()),
+            None
+        );
     }
 
     #[test]
