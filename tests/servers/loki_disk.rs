@@ -36,7 +36,10 @@ fn push(url: &str, number: u64) -> (u16, String) {
 /// How often each number is found.
 fn found(url: &str) -> BTreeMap<u64, usize> {
     let form = [
-        ("query", "{app=\"disk\"} | logfmt number | line_format \"{{.number}}\""),
+        (
+            "query",
+            "{app=\"disk\"} | logfmt number | line_format \"{{.number}}\"",
+        ),
         ("limit", "5000"),
     ];
     let answer = api::post(&format!("{url}/loki/api/v1/query_range"), &form).unwrap();
