@@ -56,6 +56,13 @@ pub fn salvage(file: &[u8]) -> Salvage {
     });
     let contents = Contents::read(file).map_err(&mut note).ok();
     let symbols_at = contents.map_or(HEADER as u64, |c| c.symbols);
+    // The version has no checksum, and what is read as another one makes no sense, or false sense.
+    let version = match version {
+        VERSION_1 if named(file, VERSION_2, contents) > named(file, VERSION_1, contents) => {
+            VERSION_2
+        }
+        version => version,
+    };
     let symbols = SymbolOffsets::read(file, symbols_at, version)
         .map_err(&mut note)
         .ok();
@@ -93,6 +100,32 @@ pub fn salvage(file: &[u8]) -> Salvage {
     }
     out.series.sort_by_key(|series| series.reference);
     out
+}
+
+/// How many series have labels if the file is read as this version.
+fn named(file: &[u8], version: u8, contents: Option<Contents>) -> usize {
+    let symbols_at = contents.map_or(HEADER as u64, |c| c.symbols);
+    let Ok(symbols) = SymbolOffsets::read(file, symbols_at, version) else {
+        return 0;
+    };
+    // Entries of version 1 may stand anywhere, so at a multiple of 16 few do by chance.
+    let entries = entries(file, version, contents, symbols_at);
+    let fits = |entry: &&Entry| {
+        labels_of(file, &symbols, entry).is_some_and(|labels| labels.len() == entry.pairs.len())
+            && is_sorted(file, &symbols, &entry.pairs)
+    };
+    entries.values().filter(fits).count()
+}
+
+/// Whether the names of the pairs ascend, as they do in every entry that was written.
+fn is_sorted(file: &[u8], symbols: &SymbolOffsets, pairs: &[(u32, u32)]) -> bool {
+    pairs.windows(2).all(|two| {
+        let names = symbols
+            .get(file, two[0].0)
+            .ok()
+            .zip(symbols.get(file, two[1].0).ok());
+        names.is_some_and(|(a, b)| a < b)
+    })
 }
 
 /// A series as the postings know it.
@@ -279,7 +312,7 @@ mod tests {
         let series = series();
         let whole = file(&series);
         for at in 0..whole.len() {
-            for mask in [0x01, 0x40, 0xff] {
+            for mask in [0x01, 0x03, 0x40, 0xff] {
                 let mut file = whole.clone();
                 file[at] ^= mask;
                 let saved = salvage(&file);
