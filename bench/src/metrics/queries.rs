@@ -1,5 +1,6 @@
 //! The table of queries over six hours of data, and what else that data is good for.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use headwater_tests::api;
@@ -34,6 +35,7 @@ pub(super) fn queries(
     let mut server = contender.start(folder.path());
     send(&server, &series, plan);
     contender.flush(&server);
+    await_blocks(contender.kind, &plan, &folder.path().join("data"));
     settle(&server);
     table.note(
         at,
@@ -68,6 +70,24 @@ pub(super) fn queries(
         head_to_block(&server, folder.path(), at, table);
     }
     restart(&mut server, "six hours, kill and reopen", at, table);
+}
+
+/// Data of more than three hours becomes blocks, sooner or later: not while queries are measured.
+fn await_blocks(kind: Kind, plan: &Plan, data: &Path) {
+    /// Both look for what can become a block once a minute.
+    const PATIENCE: Duration = Duration::from_secs(150);
+    let span = plan.samples as i64 * STEP;
+    let start = Instant::now();
+    let has_block = || {
+        let entries = std::fs::read_dir(data).into_iter().flatten().flatten();
+        entries
+            .into_iter()
+            .any(|entry| entry.path().join("meta.json").exists())
+    };
+    while kind == Kind::Prometheus && span > 4 * 3_600_000 && !has_block() {
+        assert!(start.elapsed() < PATIENCE, "no block is made");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn title(query: &Query) -> String {
@@ -130,7 +150,7 @@ fn ask(server: &Server, kind: Kind, query: &Query, plan: &Plan, least_cpu: f64) 
 }
 
 /// A snapshot makes a block of the head.
-fn head_to_block(server: &Server, folder: &std::path::Path, at: usize, table: &mut Table) {
+fn head_to_block(server: &Server, folder: &Path, at: usize, table: &mut Table) {
     let pid = server.process.id();
     reset_peak(pid);
     let (before, start) = (cpu_seconds(pid), Instant::now());
