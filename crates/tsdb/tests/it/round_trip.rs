@@ -225,7 +225,7 @@ fn everything_goes_to_debians_prometheus() {
     let levels: Vec<u32> = db
         .blocks()
         .iter()
-        .map(|meta| meta.compaction.level as u32)
+        .map(|meta| meta.compaction.level)
         .collect();
     assert!(levels.iter().max() >= Some(&3), "{levels:?}");
     let wanted = contents(&db);
