@@ -38,9 +38,9 @@ fn question(text: &str) -> (Engine, LogQuery) {
 
 // A range query over everything.
 #[library_benchmark]
-#[bench::count(config = at_most(1), args = ("sum by (app) (count_over_time({app=~\".+\"}[10m]))"), setup = question)]
-#[bench::absent(config = at_most(1), args = ("count_over_time({app=~\".+\"} |= \"nosuchword\" [10m])"), setup = question)]
-#[bench::json(config = at_most(1), args = ("sum by (status) (rate({app=~\".+\"} | json [10m]))"), setup = question)]
+#[bench::count(config = at_most(1_300_000), args = ("sum by (app) (count_over_time({app=~\".+\"}[10m]))"), setup = question)]
+#[bench::absent(config = at_most(2_500_000), args = ("count_over_time({app=~\".+\"} |= \"nosuchword\" [10m])"), setup = question)]
+#[bench::json(config = at_most(55_000_000), args = ("sum by (status) (rate({app=~\".+\"} | json [10m]))"), setup = question)]
 fn logql(question: (Engine, LogQuery)) -> Engine {
     let (engine, query) = question;
     black_box(engine.query_blocking(query).expect("an answer"));
@@ -65,14 +65,14 @@ fn write(lines: &[String]) -> Vec<u8> {
 }
 
 // 10 000 JSON lines written as a part, compression and filters included.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(56_700_000))]
 #[bench::json(lines())]
 fn part_write(lines: Vec<String>) -> Vec<u8> {
     write(&lines)
 }
 
 // The same lines read back.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(27_400_000))]
 #[bench::json(write(&lines()))]
 fn part_read(object: Vec<u8>) -> Rows {
     let part = Part::open(object.into()).expect("a part");

@@ -62,17 +62,17 @@ fn events(frames: &bytes::Bytes) -> Vec<Event> {
 }
 
 // Frames found in a stream and their messages indexed.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(1_730_000))]
 #[bench::frames(frames())]
 fn split_and_index(frames: bytes::Bytes) -> Vec<Event> {
     events(&frames)
 }
 
 // Messages decoded into owned values.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(5_050_000))]
 #[bench::bodies((0..1000).map(|n| message(n).to_bytes().into()).collect())]
 fn decode(bodies: Vec<bytes::Bytes>) -> usize {
-    let decoded = bodies.iter().map(|body| Message::decode(body));
+    let decoded = bodies.iter().map(Message::decode);
     decoded
         .map(|message| message.expect("a message").fields.len())
         .sum()
@@ -85,7 +85,7 @@ fn table() -> (Vec<Event>, MatcherSet) {
 }
 
 // A table of 16 routes that never match.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(126_000))]
 #[bench::never(table())]
 fn match_16(table: (Vec<Event>, MatcherSet)) -> (Vec<Event>, MatcherSet) {
     let (events, set) = table;

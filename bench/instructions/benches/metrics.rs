@@ -35,7 +35,7 @@ fn body() -> Vec<u8> {
 }
 
 // 2000 series of a text exposition, parsed without building labels.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(2_990_000))]
 #[bench::text(body())]
 fn exposition(body: Vec<u8>) -> usize {
     let mut parser = Parser::new(&body, Format::Text, Options::default()).expect("text");
@@ -53,7 +53,7 @@ fn samples() -> Vec<(i64, f64)> {
 }
 
 // 100 chunks of 120 samples with jitter, written.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(1_780_000))]
 #[bench::jitter(samples())]
 fn xor_encode(samples: Vec<(i64, f64)>) -> usize {
     let encode = |samples: &[(i64, f64)]| {
@@ -61,26 +61,26 @@ fn xor_encode(samples: Vec<(i64, f64)>) -> usize {
         for &(time, value) in samples {
             chunk.append(time, value);
         }
-        chunk.bytes().len()
+        chunk.len()
     };
     samples.chunks(120).map(encode).sum()
 }
 
-fn chunks() -> Vec<Vec<u8>> {
+fn chunks() -> Vec<bytes::Bytes> {
     let encode = |samples: &[(i64, f64)]| {
         let mut chunk = XorAppender::new();
         for &(time, value) in samples {
             chunk.append(time, value);
         }
-        chunk.bytes().to_vec()
+        chunk.to_bytes()
     };
     samples().chunks(120).map(encode).collect()
 }
 
 // The same chunks, read into columns.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(1_890_000))]
 #[bench::jitter(chunks())]
-fn xor_decode(chunks: Vec<Vec<u8>>) -> usize {
+fn xor_decode(chunks: Vec<bytes::Bytes>) -> usize {
     let mut columns = SeriesColumns::default();
     for chunk in &chunks {
         decode(Encoding::Xor, chunk, TimeRange::ALL, &mut columns).expect("a chunk");
@@ -139,7 +139,7 @@ fn filled(rounds: i64) -> Store {
 }
 
 // Ten rounds of 2000 samples into known series, with log.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(18_400_000))]
 #[bench::known(filled(1))]
 fn head_append(store: Store) -> Store {
     (1..=10).for_each(|round| store.write(round));
@@ -147,7 +147,7 @@ fn head_append(store: Store) -> Store {
 }
 
 // 2000 series of 150 samples out of the head, in columns.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(37_000_000))]
 #[bench::columns(filled(150))]
 fn head_select(store: Store) -> Store {
     let request = SelectRequest::new(vec![Matcher::equal("job", "node")], TimeRange::ALL);
@@ -168,7 +168,7 @@ fn closed() -> tempfile::TempDir {
 }
 
 // A log of 2000 series with 40 samples each, replayed.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(35_000_000))]
 #[bench::log(closed())]
 fn head_replay(dir: tempfile::TempDir) -> (tempfile::TempDir, Db) {
     let db = open(dir.path());
@@ -178,7 +178,7 @@ fn head_replay(dir: tempfile::TempDir) -> (tempfile::TempDir, Db) {
 const RATIO: &str = r#"sum by (job) (rate(http_requests_total{code=~"5..",env="prod"}[5m])) / on (job) group_left () sum by (job) (rate(http_requests_total{env="prod"}[5m])) > bool 0.01"#;
 
 // A query of 160 characters, parsed and checked.
-#[library_benchmark(config = at_most(1))]
+#[library_benchmark(config = at_most(56_600))]
 fn promql_parse() {
     let parsed = headwater_promql::parse(black_box(RATIO), ParseOptions::stable());
     black_box(parsed.expect("a query"));
@@ -214,9 +214,9 @@ fn engine() -> Engine {
 
 // Ranges of 180 steps, and one instant, over 600 series in memory.
 #[library_benchmark]
-#[bench::sum_rate(config = at_most(1), args = ("sum by (job) (rate(requests_bucket[5m]))", 180), setup = question)]
-#[bench::quantile(config = at_most(1), args = ("histogram_quantile(0.9, sum by (le, job) (rate(requests_bucket[5m])))", 180), setup = question)]
-#[bench::topk(config = at_most(1), args = ("topk(10, requests_bucket)", 0), setup = question)]
+#[bench::sum_rate(config = at_most(14_100_000), args = ("sum by (job) (rate(requests_bucket[5m]))", 180), setup = question)]
+#[bench::quantile(config = at_most(13_700_000), args = ("histogram_quantile(0.9, sum by (le, job) (rate(requests_bucket[5m])))", 180), setup = question)]
+#[bench::topk(config = at_most(7_840_000), args = ("topk(10, requests_bucket)", 0), setup = question)]
 fn promql(question: (Engine, EvalRequest)) -> Engine {
     let (engine, request) = question;
     black_box(block_on(engine.evaluate(request)).expect("an answer"));

@@ -155,7 +155,12 @@ fn modules() -> Modules<Context> {
         &["store", "ingester", "distributor", "server"],
         querier,
     );
-    noted(&mut modules, "compactor", &["overrides", "store"], compactor);
+    noted(
+        &mut modules,
+        "compactor",
+        &["overrides", "store"],
+        compactor,
+    );
     modules.alias("all", &["compactor", "querier", "distributor", "ingester"]);
     modules
 }
@@ -370,7 +375,10 @@ async fn compactor(context: &mut Context) -> Result<Option<Actor>, BoxError> {
     if !settings.retention_enabled {
         return Ok(None);
     }
-    let period = settings.compaction_interval.to_std().max(Duration::from_millis(10));
+    let period = settings
+        .compaction_interval
+        .to_std()
+        .max(Duration::from_millis(10));
     let store = had(&context.store, "store")?.clone();
     let overrides = had(&context.overrides, "overrides")?.clone();
     Ok(Some(Actor::stoppable("compactor", async move |stop| {
