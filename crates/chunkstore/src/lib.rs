@@ -3,7 +3,8 @@
 //! # Modules, in reading order
 //!
 //! `push` is what comes in and its form in the log; `head` keeps the newest of it in memory; `part`
-//! describes the immutable objects that heads become, and `object` where those lie. `store` joins them;
+//! describes the immutable objects that heads become, and `object` where those lie; `remote`, behind the
+//! feature `object_store`, puts them into stores of clouds. `store` joins them;
 //! `flush` decides what is written next and `work` does it; `merge` and `retain` look after parts;
 //! `replay` reads the log back. `select` finds what a query needs, `cursor` walks over it, `cache` keeps
 //! what was decoded; `extent` counts without reading.
@@ -19,6 +20,8 @@ mod name;
 pub mod object;
 pub mod part;
 mod push;
+#[cfg(feature = "object_store")]
+pub mod remote;
 mod replay;
 mod retain;
 mod select;

@@ -17,7 +17,7 @@ use crate::flush::{FlushQueues, FlushReason};
 use crate::head::Head;
 use crate::name::Flushes;
 use crate::object::{LocalObjects, ObjectClient, file_error};
-use crate::part::Part;
+use crate::part::{Part, PartError};
 use crate::push::{PushStream, encode};
 use crate::replay::replay;
 
@@ -423,6 +423,8 @@ fn open_parts(
         }
         match open_part(objects, &name, flushes, *next_id) {
             Ok(part) => state.parts.push(Arc::new(part)),
+            // It may be sound, so it must not be missing from answers: the caller tries again.
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
             Err(error) => damaged.push(error.to_string()),
         }
         *next_id += 1;
@@ -444,7 +446,11 @@ fn open_part(
     id: u64,
 ) -> Result<StoredPart> {
     let part = Part::read_from(objects.open(name)?).map_err(|error| {
-        Error::new(ErrorKind::Corrupt, format!("part {name}: {error}"))
+        let kind = match &error {
+            PartError::Read(error) if error.kind() == ErrorKind::Unavailable => error.kind(),
+            _ => ErrorKind::Corrupt,
+        };
+        Error::new(kind, format!("part {name}: {error}"))
             .at_path(name)
             .because(error)
     })?;

@@ -4,14 +4,17 @@ mod maintenance;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use headwater_chunkstore::{ChunkStore, Config, PushEntry, PushStream};
+use headwater_chunkstore::{
+    ChunkStore, Config, LocalObjects, Object, ObjectClient, PushEntry, PushStream, Upload,
+};
 use headwater_env::{Env, FaultyFiles, Files, FilesExt, MemoryFiles};
 use headwater_model::Labels;
 use headwater_storage::logs::{
     Direction, LogBlock, LogRequest, NanoRange, SelectLogs, conformance,
 };
-use headwater_storage::{ErrorKind, block_on};
+use headwater_storage::{Error, ErrorKind, Result, block_on};
 
 fn env(files: Arc<dyn Files>) -> Env {
     Env {
@@ -180,6 +183,55 @@ fn a_damaged_part_is_named_and_the_others_are_served() {
             .collect::<Vec<_>>(),
         [0, 2]
     );
+}
+
+/// Files that answer, or do not.
+#[derive(Debug)]
+struct Unreliable {
+    objects: LocalObjects,
+    silent: AtomicBool,
+}
+
+impl ObjectClient for Unreliable {
+    fn list(&self, folder: &str) -> Result<Vec<String>> {
+        self.objects.list(folder)
+    }
+
+    fn upload(&self, name: &str) -> Result<Box<dyn Upload>> {
+        self.objects.upload(name)
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Object>> {
+        match self.silent.load(Ordering::Relaxed) {
+            true => Err(Error::new(ErrorKind::Unavailable, "no answer")),
+            false => self.objects.open(name),
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        self.objects.remove(name)
+    }
+}
+
+#[test]
+fn parts_that_cannot_be_reached_are_not_taken_for_damaged() {
+    let files: Arc<dyn Files> = Arc::new(MemoryFiles::new());
+    let objects = Arc::new(Unreliable {
+        objects: LocalObjects::new(files.clone(), "parts").unwrap(),
+        silent: AtomicBool::new(false),
+    });
+    let open = || ChunkStore::open_with(env(files.clone()), Config::new("logs"), objects.clone());
+    let store = open().unwrap();
+    store
+        .push("t", &[stream("a", vec![entry(1, "x")])])
+        .unwrap();
+    store.flush().unwrap();
+    drop(store);
+    objects.silent.store(true, Ordering::Relaxed);
+    assert_eq!(open().unwrap_err().kind(), ErrorKind::Unavailable);
+    objects.silent.store(false, Ordering::Relaxed);
+    let store = Arc::new(open().unwrap());
+    assert_eq!(lines(&store, Direction::Forward), [(1, "x".into())]);
 }
 
 #[test]
