@@ -3,7 +3,10 @@
 //! That crate is asynchronous and this one is not: each request runs as a task of a tokio runtime,
 //! while the thread that asked waits.
 
-use std::collections::HashMap;
+mod error;
+mod upload;
+
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::ops::Range;
 use std::sync::{Arc, mpsc};
@@ -12,10 +15,12 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use headwater_storage::{Error, ErrorKind, Result};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 
+use self::error::{failed, path};
+use self::upload::RemoteUpload;
 use crate::object::{Object, ObjectClient, Upload, beyond};
 
 /// Bytes of a piece of an upload. An upload keeps at most one in memory; an object that fits into one
@@ -122,6 +127,12 @@ impl Remote {
         })
     }
 
+    fn removed_names(&self) -> HashSet<String> {
+        let names = self.names.lock();
+        let removed = names.iter().filter(|(_, usage)| usage.removed);
+        removed.map(|(name, _)| name.clone()).collect()
+    }
+
     fn is_removed(&self, name: &str) -> bool {
         self.names
             .lock()
@@ -136,6 +147,9 @@ impl ObjectClient for RemoteObjects {
             "" => None,
             folder => Some(path(folder)?),
         };
+        // Asked before the store is: what is being removed now may be gone when the answer, which
+        // still has it, comes.
+        let hidden = self.remote.removed_names();
         let store = self.remote.store.clone();
         let listing = self.remote.wait(async move {
             let found = store.list(prefix.as_ref());
@@ -143,7 +157,7 @@ impl ObjectClient for RemoteObjects {
             names.try_collect::<Vec<_>>().await
         })?;
         let mut names = listing.map_err(failed("cannot list", folder))?;
-        names.retain(|name| !self.remote.is_removed(name));
+        names.retain(|name| !hidden.contains(name));
         names.sort_unstable();
         Ok(names)
     }
@@ -153,12 +167,8 @@ impl ObjectClient for RemoteObjects {
             let text = format!("object {name} is still being removed: try again");
             return Err(Error::new(ErrorKind::Unavailable, text).at_path(name));
         }
-        Ok(Box::new(RemoteUpload {
-            remote: self.remote.clone(),
-            path: path(name)?,
-            piece: Vec::new(),
-            pieces: None,
-        }))
+        let upload = RemoteUpload::new(self.remote.clone(), path(name)?);
+        Ok(Box::new(upload))
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Object>> {
@@ -292,168 +302,5 @@ impl Object for RemoteObject {
             return Err(beyond(&range, range.start + bytes.len() as u64));
         }
         Ok(bytes)
-    }
-}
-
-/// An upload: up to a piece in memory, the pieces before it in the store, where nobody sees them yet.
-struct RemoteUpload {
-    remote: Arc<Remote>,
-    path: Path,
-    piece: Vec<u8>,
-    /// What the store has of it; `None` before the first full piece.
-    pieces: Option<Box<dyn MultipartUpload>>,
-}
-
-impl RemoteUpload {
-    fn send_piece(&mut self) -> Result<()> {
-        let failed = failed("cannot write", self.path.as_ref());
-        let payload = PutPayload::from(std::mem::take(&mut self.piece));
-        if self.pieces.is_none() {
-            let (store, path) = (self.remote.store.clone(), self.path.clone());
-            let begun = async move { store.put_multipart(&path).await };
-            self.pieces = Some(self.remote.wait(begun)?.map_err(&failed)?);
-        }
-        match &mut self.pieces {
-            Some(pieces) => {
-                let sent = pieces.put_part(payload);
-                self.remote.wait(sent)?.map_err(&failed)
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-impl Upload for RemoteUpload {
-    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            // Full pieces leave when more comes: what is left at the end is never empty.
-            if self.piece.len() == PIECE_BYTES {
-                self.send_piece()?;
-            }
-            let room = PIECE_BYTES - self.piece.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.piece.extend_from_slice(now);
-            bytes = later;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<()> {
-        let failed = failed("cannot write", self.path.as_ref());
-        if self.pieces.is_none() {
-            let payload = PutPayload::from(std::mem::take(&mut self.piece));
-            let (store, path) = (self.remote.store.clone(), self.path.clone());
-            let put = async move { store.put(&path, payload).await };
-            return self.remote.wait(put)?.map(drop).map_err(failed);
-        }
-        self.send_piece()?;
-        let Some(mut pieces) = self.pieces.take() else {
-            return Ok(());
-        };
-        let completed = async move {
-            let completed = pieces.complete().await;
-            (completed, pieces)
-        };
-        let (completed, pieces) = self.remote.wait(completed)?;
-        completed.map(drop).map_err(|error| {
-            // To be given up when this is dropped.
-            self.pieces = Some(pieces);
-            failed(error)
-        })
-    }
-}
-
-impl Drop for RemoteUpload {
-    fn drop(&mut self) {
-        if let Some(mut pieces) = self.pieces.take() {
-            // Nobody waits, and what is left is not listed: rules of the bucket remove such pieces.
-            let abort = async move { pieces.abort().await };
-            drop(self.remote.runtime.spawn(abort));
-        }
-    }
-}
-
-fn path(name: &str) -> Result<Path> {
-    Path::parse(name).map_err(|error| failed("cannot name", name)(error.into()))
-}
-
-/// A failure of the store in the words of this one.
-fn failed(what: &str, name: &str) -> impl Fn(object_store::Error) -> Error + use<> {
-    let (what, name) = (what.to_owned(), name.to_owned());
-    move |error| {
-        let text = format!("{what} object {name}: {error}");
-        let kind = kind_of(&error);
-        Error::new(kind, text).at_path(&name).because(error)
-    }
-}
-
-fn kind_of(error: &object_store::Error) -> ErrorKind {
-    use object_store::Error as E;
-    match error {
-        error if lacks_space(error) => ErrorKind::NoSpace,
-        E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => {
-            ErrorKind::Invalid
-        }
-        E::NotFound { .. } | E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
-            ErrorKind::Io
-        }
-        E::Generic {
-            store: "LocalFileSystem",
-            ..
-        } => ErrorKind::Io,
-        _ => ErrorKind::Unavailable,
-    }
-}
-
-/// Whether a full device or quota is among the causes.
-fn lacks_space(error: &(dyn std::error::Error + 'static)) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|cause| matches!(cause.kind(), QuotaExceeded | StorageFull))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn generic(store: &'static str, kind: std::io::ErrorKind) -> object_store::Error {
-        let source = Box::new(std::io::Error::from(kind));
-        object_store::Error::Generic { store, source }
-    }
-
-    #[test]
-    fn errors_say_what_to_do_next() {
-        use std::io::ErrorKind as Cause;
-        let missing = object_store::Error::NotFound {
-            path: "t/1".into(),
-            source: "nothing there".into(),
-        };
-        for (error, kind) in [
-            (missing, ErrorKind::Io),
-            (
-                generic("LocalFileSystem", Cause::StorageFull),
-                ErrorKind::NoSpace,
-            ),
-            (
-                generic("LocalFileSystem", Cause::InvalidData),
-                ErrorKind::Io,
-            ),
-            (
-                generic("S3", Cause::ConnectionReset),
-                ErrorKind::Unavailable,
-            ),
-        ] {
-            let text = error.to_string();
-            let told = failed("cannot read", "t/1")(error);
-            assert_eq!(told.kind(), kind, "{text}");
-            assert!(
-                told.to_string().starts_with("cannot read object t/1: "),
-                "{told}"
-            );
-        }
-        assert_eq!(path("a//b").unwrap_err().kind(), ErrorKind::Invalid);
-        assert_eq!(path("a/../b").unwrap_err().kind(), ErrorKind::Invalid);
     }
 }
