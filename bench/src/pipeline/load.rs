@@ -145,7 +145,7 @@ mod tests {
         assert_eq!((load.count(), load.repeat), (30_000, 3));
         assert_eq!(load.line_bytes(), 206);
         assert!(
-            (410..430).contains(&load.frame_bytes()),
+            (400..430).contains(&load.frame_bytes()),
             "{}",
             load.frame_bytes()
         );

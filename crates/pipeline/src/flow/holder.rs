@@ -79,12 +79,14 @@ mod tests {
     fn what_is_held_is_known_until_it_is_let_go() {
         let holder = Arc::new(Holder::default());
         let first = holder.hold(10);
+        let between = Instant::now();
         let second = holder.hold(5);
         let holding = holder.holding();
         assert_eq!((holding.batches, holding.bytes), (2, 15));
-        let since_first = holder.holding().oldest;
+        let since_second = between.elapsed();
+        assert!(holder.holding().oldest >= since_second);
         drop(first);
-        assert!(holder.holding().oldest <= since_first);
+        assert!(holder.holding().oldest <= between.elapsed());
         assert_eq!(holder.holding().bytes, 5);
         drop(second);
         assert_eq!(holder.holding(), Holding::default());

@@ -385,8 +385,6 @@ mod tests {
     #[test]
     fn what_would_be_missed_is_refused_by_name() {
         for (text, word) in [
-            ("compactor: {retention_enabled: true}", "retention_enabled"),
-            ("limits_config: {retention_period: 30d}", "retention_period"),
             ("common: {ring: {kvstore: {store: consul}}}", "consul"),
             ("common: {replication_factor: 3}", "replication_factor"),
             ("memberlist: {bind_port: 7946}", "memberlist"),
