@@ -182,7 +182,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
 /// Go's `strconv.ParseFloat`, with its error text.
 pub(crate) fn parse_float(text: &str) -> Result<f64, String> {
     let unsigned = text.trim_start_matches(['+', '-']);
-    let hex = unsigned.len() > 2 && unsigned[..2].eq_ignore_ascii_case("0x");
+    let hex = (unsigned.get(..2)).is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"));
     let parsed = match hex {
         // Go wants an exponent in hexadecimal floats.
         true if unsigned.contains(['p', 'P']) => headwater_model::number::parse_float(text),
@@ -220,6 +220,14 @@ pub(crate) fn format_bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wide_character_is_no_number() {
+        let error = "strconv.ParseFloat: parsing \"힙\": invalid syntax";
+        assert_eq!(parse_float("힙"), Err(error.to_owned()));
+        assert_eq!(parse_float("0x1p4"), Ok(16.0));
+        assert!(parse_float("0x").is_err());
+    }
 
     #[test]
     fn durations() {
