@@ -6,9 +6,9 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|query: &str| {
     let Ok(expr) = headwater_logql::parse(query) else { return };
     let printed = expr.to_string();
-    // A character that means nothing is a name to Loki's lexer, and is printed in quotes, which
+    // A character that means nothing, or a wide one, is a name to Loki's lexer, and is printed in quotes, which
     // the grammar has no place for.
-    let means_something = |c: char| c.is_alphanumeric() || c.is_ascii_whitespace() || "_{}()[],.:=~!|+-*/%^<>\"`\\".contains(c);
+    let means_something = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "_{}()[],.:=~!|+-*/%^<>\"`\\".contains(c);
     if !query.chars().all(means_something) {
         return;
     }
