@@ -59,27 +59,12 @@ fn promql(folder: &str) -> Outcome {
 /// The recorded requests, asked of the recorded data directory as our store opens it.
 fn promql_golden(folder: &str) -> Outcome {
     let copy = tempfile::tempdir()?;
-    copy_folder(&Path::new(folder).join("datadir"), copy.path())?;
+    headwater_tsdb::golden::copy_folder(&Path::new(folder).join("datadir"), copy.path())?;
     let db = Db::builder(copy.path())
         .configure(|options| options.background = false)
         .open()?;
     let report = headwater_promql::golden::run_on(Path::new(folder), Arc::new(db))?;
     told(&report, report.failures.len())
-}
-
-/// Opening a data directory writes to it, so recorded ones are copied first.
-fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            std::fs::write(target, std::fs::read(entry.path())?)?;
-        }
-    }
-    Ok(())
 }
 
 fn datadirs(folder: &str) -> Outcome {

@@ -27,14 +27,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
-use headwater_blockfmt::meta::{Compaction, VERSION};
 use headwater_blockfmt::{BlockMeta, encode_columns};
 use headwater_env::{Env, FilesExt};
 use headwater_model::{FloatColumn, Labels, SeriesColumns, TimeRange, Timestamp};
 use headwater_storage::{Error, ErrorKind, Result, merge_columns};
 use parking_lot::Mutex;
 
-use crate::block::ulid;
+use crate::block::new_meta;
 use crate::block::write::BlockWriter;
 use crate::error;
 
@@ -204,27 +203,12 @@ impl Backfill {
         let texts = series.iter().flat_map(|(labels, _)| labels);
         let symbols: BTreeSet<&str> = texts.flat_map(|(name, value)| [name, value]).collect();
         let files = Arc::clone(&self.env.files);
-        let mut writer = BlockWriter::create(files, &self.dir, self.meta(range), symbols)?;
+        let mut writer =
+            BlockWriter::create(files, &self.dir, new_meta(&self.env, range), symbols)?;
         for (labels, columns) in &series {
             writer.add(labels, &encode_columns(columns))?;
         }
         writer.finish()
-    }
-
-    fn meta(&self, range: TimeRange) -> BlockMeta {
-        let name = ulid::new(self.env.clock.as_ref(), self.env.rng.as_ref());
-        BlockMeta {
-            compaction: Compaction {
-                level: 1,
-                sources: vec![name.clone()],
-                ..Compaction::default()
-            },
-            ulid: name,
-            min_time: range.start,
-            max_time: range.end.saturating_add(1),
-            version: VERSION,
-            ..BlockMeta::default()
-        }
     }
 }
 

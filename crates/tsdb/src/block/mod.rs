@@ -22,7 +22,7 @@ use headwater_blockfmt::meta::{Compaction, HINT_OUT_OF_ORDER, PARTIAL_HINTS};
 use headwater_blockfmt::record::TombstoneEntry;
 use headwater_blockfmt::segment::{self, ChunkRef};
 use headwater_blockfmt::{BlockMeta, DecodeError, EncodedChunk, Index, tombstones};
-use headwater_env::{Files, FilesExt, Region};
+use headwater_env::{Env, Files, FilesExt, Region};
 use headwater_model::{Labels, TimeRange, Timestamp};
 use headwater_storage::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
@@ -384,23 +384,38 @@ fn read_meta(files: &dyn Files, path: &Path) -> Result<BlockMeta> {
     BlockMeta::decode(&bytes).map_err(|e| damaged(path, e))
 }
 
-/// What can be told of a block without its `meta.json`.
-fn meta_of_index(dir: &Path, index: &Index<Region>) -> Result<BlockMeta, DecodeError> {
-    let name = dir
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let ulid = name.unwrap_or_default();
-    let mut meta = BlockMeta {
+/// A block of samples that were in no block before, all within `range`.
+pub(crate) fn new_meta(env: &Env, range: TimeRange) -> BlockMeta {
+    BlockMeta {
+        min_time: range.start,
+        max_time: range.end.saturating_add(1),
+        ..first_level(ulid::new(env.clock.as_ref(), env.rng.as_ref()))
+    }
+}
+
+/// A block that is its own source, and whose times are not known yet.
+fn first_level(ulid: String) -> BlockMeta {
+    BlockMeta {
         compaction: Compaction {
             level: 1,
             sources: vec![ulid.clone()],
             ..Compaction::default()
         },
         ulid,
-        min_time: i64::MAX,
-        max_time: i64::MIN,
         version: headwater_blockfmt::meta::VERSION,
         ..BlockMeta::default()
+    }
+}
+
+/// What can be told of a block without its `meta.json`.
+fn meta_of_index(dir: &Path, index: &Index<Region>) -> Result<BlockMeta, DecodeError> {
+    let name = dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let mut meta = BlockMeta {
+        min_time: i64::MAX,
+        max_time: i64::MIN,
+        ..first_level(name.unwrap_or_default())
     };
     let mut chunks = Vec::new();
     for reference in index.all_postings()?.iter() {

@@ -96,7 +96,10 @@ fn builder(dir: &Path) -> Builder {
 }
 
 /// Opening a data directory writes to it, so recorded ones are copied first.
-fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+///
+/// # Errors
+/// The files cannot be read or written.
+pub fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;

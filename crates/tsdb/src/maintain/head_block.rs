@@ -4,12 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use headwater_blockfmt::chunk::shrink;
-use headwater_blockfmt::meta::Compaction;
 use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_storage::Result;
 
-use crate::block::ulid;
+use crate::block::new_meta;
 use crate::block::write::BlockWriter;
 use crate::db::Inner;
 use crate::head::cursor::{View, damaged};
@@ -29,7 +28,7 @@ pub(super) fn write(
     let view = View::new(&inner.head, range);
     let series = series_in(inner, &view, range);
     let order = Order::of(series.iter().map(|(labels, _)| labels));
-    let meta = new_meta(inner, range);
+    let meta = new_meta(&inner.env, range);
     let files = Arc::clone(&inner.env.files);
     let symbols = order.symbols.iter().copied();
     let mut writer = BlockWriter::create(files, root, meta, symbols)?;
@@ -70,22 +69,6 @@ fn merged_chunks(inner: &Inner, labels: &Labels, seen: &Loaded) -> Result<Vec<En
     seen.decode(labels, &mut columns)?;
     let options = inner.head.rules().encode_options();
     Ok(encode_columns_with(&columns, options))
-}
-
-fn new_meta(inner: &Inner, range: TimeRange) -> BlockMeta {
-    let name = ulid::new(inner.env.clock.as_ref(), inner.env.rng.as_ref());
-    BlockMeta {
-        compaction: Compaction {
-            level: 1,
-            sources: vec![name.clone()],
-            ..Compaction::default()
-        },
-        ulid: name,
-        min_time: range.start,
-        max_time: range.end.saturating_add(1),
-        version: headwater_blockfmt::meta::VERSION,
-        ..BlockMeta::default()
-    }
 }
 
 fn series_in(inner: &Inner, view: &View, range: TimeRange) -> Vec<(Labels, u32)> {

@@ -10,12 +10,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use headwater_blockfmt::meta::{Compaction, HINT_OUT_OF_ORDER, VERSION};
+use headwater_blockfmt::meta::HINT_OUT_OF_ORDER;
 use headwater_blockfmt::{BlockMeta, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange, Timestamp};
 use headwater_storage::Result;
 
-use crate::block::ulid;
+use crate::block::new_meta;
 use crate::block::write::BlockWriter;
 use crate::db::Inner;
 use crate::error;
@@ -109,7 +109,8 @@ impl Inner {
             .flat_map(|(name, value)| [name, value])
             .collect();
         let files = Arc::clone(&self.env.files);
-        let meta = self.late_meta(range);
+        let mut meta = new_meta(&self.env, range);
+        meta.compaction.hints.push(HINT_OUT_OF_ORDER.to_owned());
         let mut writer = BlockWriter::create(files, &self.dir, meta, symbols)?;
         for series in taken {
             let mut columns = SeriesColumns::default();
@@ -129,23 +130,6 @@ impl Inner {
             }
         }
         writer.finish()
-    }
-
-    fn late_meta(&self, range: TimeRange) -> BlockMeta {
-        let name = ulid::new(self.env.clock.as_ref(), self.env.rng.as_ref());
-        BlockMeta {
-            compaction: Compaction {
-                level: 1,
-                sources: vec![name.clone()],
-                hints: vec![HINT_OUT_OF_ORDER.to_owned()],
-                ..Compaction::default()
-            },
-            ulid: name,
-            min_time: range.start,
-            max_time: range.end.saturating_add(1),
-            version: VERSION,
-            ..BlockMeta::default()
-        }
     }
 
     /// Forgets late samples that are in blocks.

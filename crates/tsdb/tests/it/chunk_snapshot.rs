@@ -12,7 +12,9 @@ use headwater_storage::{
 use headwater_tsdb::{Builder, Db, Durability};
 use headwater_wal::segment_path;
 
-use crate::support::{Dump, batch, builder, commit, copy_tree, corpora, dump, labels};
+use crate::support::{
+    Dump, batch, builder, commit, copy_tree, corpora, dump, labels, rounds_are_whole,
+};
 
 const STEP: i64 = 15_000;
 
@@ -337,21 +339,7 @@ fn a_power_cut_while_a_snapshot_is_written_or_read_loses_nothing() {
         let db = on(&disk)
             .open()
             .unwrap_or_else(|e| panic!("{context}: {e}"));
-        let mut counts = [0; 150];
-        for (series, samples) in dump(&db) {
-            for (time, value) in samples {
-                let at = time / STEP;
-                let wanted = format!("{:016x}", (at as f64).to_bits());
-                assert_eq!(value, wanted, "{context}: {series}");
-                counts[at as usize] += 1;
-            }
-        }
-        let whole = counts.iter().take_while(|c| **c == SERIES).count();
-        assert!(
-            whole as i64 >= acknowledged,
-            "{context}: {whole} of {acknowledged} left"
-        );
-        assert_eq!(counts[whole..].iter().sum::<i64>(), 0, "{context}");
+        rounds_are_whole(&db, 150, (SERIES, STEP), acknowledged, &context);
     }
 }
 

@@ -14,7 +14,7 @@ use headwater_storage::{
 use headwater_tsdb::{Builder, Db, Durability, Opening};
 use parking_lot::{Condvar, Mutex};
 
-use crate::support::{Dump, batch, builder, dump, labels};
+use crate::support::{Dump, batch, builder, dump, labels, rounds_are_whole};
 
 const STEP: i64 = 15_000;
 
@@ -349,21 +349,7 @@ fn a_power_cut_at_any_operation_loses_nothing_that_was_acknowledged() {
         let db = on(&left)
             .open()
             .unwrap_or_else(|e| panic!("{context}: {e}"));
-        let mut counts = [0; 40];
-        for (series, samples) in dump(&db) {
-            for (time, value) in samples {
-                let at = time / STEP;
-                let wanted = format!("{:016x}", (at as f64).to_bits());
-                assert_eq!(value, wanted, "{context}: {series}");
-                counts[at as usize] += 1;
-            }
-        }
-        let whole = counts.iter().take_while(|c| **c == SERIES).count();
-        assert!(
-            whole as i64 >= acknowledged,
-            "{context}: {whole} of {acknowledged} left"
-        );
-        assert_eq!(counts[whole..].iter().sum::<i64>(), 0, "{context}");
+        rounds_are_whole(&db, 40, (SERIES, STEP), acknowledged, &context);
     }
 }
 

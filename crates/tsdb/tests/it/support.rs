@@ -111,3 +111,30 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Checks a store into which rounds were written: a sample of every one of `series` each, `step`
+/// apart, its value the number of the round. At least the acknowledged rounds are there, whole, and
+/// behind the last whole one there is nothing.
+pub(crate) fn rounds_are_whole(
+    db: &Db,
+    rounds: usize,
+    (series, step): (i64, i64),
+    acknowledged: i64,
+    context: &str,
+) {
+    let mut counts = vec![0; rounds];
+    for (series, samples) in dump(db) {
+        for (time, value) in samples {
+            let at = time / step;
+            let wanted = format!("{:016x}", (at as f64).to_bits());
+            assert_eq!(value, wanted, "{context}: {series}");
+            counts[at as usize] += 1;
+        }
+    }
+    let whole = counts.iter().take_while(|c| **c == series).count();
+    assert!(
+        whole as i64 >= acknowledged,
+        "{context}: {whole} of {acknowledged} left"
+    );
+    assert_eq!(counts[whole..].iter().sum::<i64>(), 0, "{context}");
+}
