@@ -101,15 +101,7 @@ fn count(what: &str, number: Option<usize>) -> String {
 }
 
 const fn is_running(op: AggregateOp) -> bool {
-    !matches!(
-        op,
-        AggregateOp::TopK
-            | AggregateOp::BottomK
-            | AggregateOp::LimitK
-            | AggregateOp::LimitRatio
-            | AggregateOp::Quantile
-            | AggregateOp::CountValues
-    )
+    !op.picks_series() && !matches!(op, AggregateOp::Quantile | AggregateOp::CountValues)
 }
 
 /// Series that come out of an operator. `input` is its last input, `source` the select it walks over.

@@ -419,16 +419,13 @@ impl Node {
             | Kind::LabelJoin {
                 input, destination, ..
             } => destination == "__name__" || input.names_vary(selects),
-            Kind::Aggregate(aggregate) => match aggregate.op {
-                AggregateOp::TopK
-                | AggregateOp::BottomK
-                | AggregateOp::LimitK
-                | AggregateOp::LimitRatio => aggregate.input.names_vary(selects),
-                _ => {
-                    aggregate.grouping.iter().any(|label| label == "__name__")
-                        || aggregate.param.is_some()
-                }
-            },
+            Kind::Aggregate(aggregate) if aggregate.op.picks_series() => {
+                aggregate.input.names_vary(selects)
+            }
+            Kind::Aggregate(aggregate) => {
+                aggregate.grouping.iter().any(|label| label == "__name__")
+                    || aggregate.param.is_some()
+            }
             Kind::Binary {
                 op,
                 lhs,

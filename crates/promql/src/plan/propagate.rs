@@ -150,14 +150,7 @@ fn passes_groups(aggregate: &AggregateNode, label: &str) -> bool {
 
 /// Aggregations that make one series of each group, whatever the other groups are.
 const fn keeps_groups(op: AggregateOp) -> bool {
-    !matches!(
-        op,
-        AggregateOp::TopK
-            | AggregateOp::BottomK
-            | AggregateOp::LimitK
-            | AggregateOp::LimitRatio
-            | AggregateOp::CountValues
-    )
+    !op.picks_series() && !matches!(op, AggregateOp::CountValues)
 }
 
 /// Whether a function says something about series that are not named like counters, or may refuse

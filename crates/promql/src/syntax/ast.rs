@@ -263,6 +263,14 @@ impl AggregateOp {
         }
     }
 
+    /// Whether it gives some of its input's series as they are, instead of one series a group.
+    pub(crate) const fn picks_series(self) -> bool {
+        matches!(
+            self,
+            Self::TopK | Self::BottomK | Self::LimitK | Self::LimitRatio
+        )
+    }
+
     /// Whether it takes a parameter before the vector.
     pub const fn has_param(self) -> bool {
         matches!(
