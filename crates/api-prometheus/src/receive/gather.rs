@@ -10,8 +10,8 @@ use super::cache::{Key, View};
 use super::{MAX_LABELS_PER_SERIES, MAX_SAMPLES_PER_WRITE, MAX_SERIES_PER_WRITE};
 
 /// What a histogram and an exemplar count towards the bound on samples.
-pub(super) const HISTOGRAM_WEIGHT: usize = 16;
-pub(super) const EXEMPLAR_WEIGHT: usize = 8;
+const HISTOGRAM_WEIGHT: usize = 16;
+const EXEMPLAR_WEIGHT: usize = 8;
 
 /// A series of the request.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +140,19 @@ impl Gathered {
         self.samples.push(sample);
         self.last().end = self.samples.len() as u32;
         Ok(())
+    }
+
+    /// Counts a histogram of the series begun last; it will be asked for again.
+    pub(super) fn histogram(&mut self) -> Result<(), WireError> {
+        self.last().count += 1;
+        self.last().flags.rare = true;
+        self.weigh(HISTOGRAM_WEIGHT)
+    }
+
+    /// Counts an exemplar of the series begun last; it will be asked for again.
+    pub(super) fn exemplar(&mut self) -> Result<(), WireError> {
+        self.last().flags.rare = true;
+        self.weigh(EXEMPLAR_WEIGHT)
     }
 
     /// Takes back the samples of the series begun last: they will be asked for again, one by one.

@@ -6,8 +6,7 @@ use headwater_wire::{WireError, histogram};
 
 use super::cache::SeriesCache;
 use super::gather::{
-    EXEMPLAR_WEIGHT, Entry, Gathered, HISTOGRAM_WEIGHT, LabelFault, Messages as Asked, Rare,
-    exemplar_labels, push_pair,
+    Entry, Gathered, LabelFault, Messages as Asked, Rare, exemplar_labels, push_pair,
 };
 
 /// Walks over the body.
@@ -36,14 +35,11 @@ fn rare(part: Part<'_>, into: &mut Gathered) -> Result<(), WireError> {
     match part {
         Part::Histogram(message) => {
             histogram::decode(message)?;
-            into.last().count += 1;
-            into.last().flags.rare = true;
-            into.weigh(HISTOGRAM_WEIGHT)
+            into.histogram()
         }
         Part::Exemplar(message) => {
             WireExemplar::decode(message)?;
-            into.last().flags.rare = true;
-            into.weigh(EXEMPLAR_WEIGHT)
+            into.exemplar()
         }
         // The key is that of the labels in front: it does not stand for the series.
         Part::Label(..) => {

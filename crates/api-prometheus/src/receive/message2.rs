@@ -8,8 +8,7 @@ use headwater_wire::{WireError, histogram};
 
 use super::cache::SeriesCache;
 use super::gather::{
-    EXEMPLAR_WEIGHT, Entry, Gathered, HISTOGRAM_WEIGHT, LabelFault, Messages as Asked, Rare,
-    exemplar_labels, push_pair,
+    Entry, Gathered, LabelFault, Messages as Asked, Rare, exemplar_labels, push_pair,
 };
 use super::{MAX_LABELS_PER_SERIES, MAX_SYMBOLS_PER_WRITE};
 
@@ -166,14 +165,11 @@ fn rare(part: Part<'_>, into: &mut Gathered) -> Result<(), WireError> {
     match part {
         Part::Histogram(message) => {
             histogram::decode(message)?;
-            into.last().count += 1;
-            into.last().flags.rare = true;
-            into.weigh(HISTOGRAM_WEIGHT)
+            into.histogram()
         }
         Part::Exemplar(message) => {
             WireExemplar::decode(message)?;
-            into.last().flags.rare = true;
-            into.weigh(EXEMPLAR_WEIGHT)
+            into.exemplar()
         }
         Part::Sample(_) => {
             into.last().count += 1;
