@@ -147,7 +147,8 @@ impl Db {
     }
 
     /// The blocks of which something is damaged: those that are served in part, and those that are
-    /// not served at all. They stay on disk as they are; merges leave them out.
+    /// not served at all. They stay on disk as they are and merges leave them out, until
+    /// [`Db::mend_block`] mends them. [`Db::verify_blocks`] also finds what no query has met.
     pub fn damaged_blocks(&self) -> Vec<DamagedBlock> {
         self.inner.blocks.damaged()
     }

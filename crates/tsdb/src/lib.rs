@@ -35,7 +35,7 @@ mod storage;
 pub use block::DamagedBlock;
 pub use db::Db;
 pub use headwater_blockfmt::BlockMeta;
-pub use maintain::{Maintenance, Retention};
+pub use maintain::{Maintenance, MendedBlock, Retention};
 pub use opening::{Opening, ReplayProgress};
 pub use options::{Builder, Durability, FloatEncoding, Options};
 pub use stats::{Cardinality, Stats, TopEntry};

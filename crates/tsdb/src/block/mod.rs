@@ -2,13 +2,15 @@
 //!
 //! `ulid` names them, `set` is the blocks of a store, `select` finds series in
 //! one, `write` makes a new one, `salvage` reads a damaged one, `check`
-//! compares what a block says of itself with what it has.
+//! compares what a block says of itself with what it has, `verify` reads all of
+//! it.
 
 mod check;
 mod salvage;
 pub(crate) mod select;
 pub(crate) mod set;
 pub(crate) mod ulid;
+mod verify;
 pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +47,7 @@ pub(crate) struct Block {
     stones: RwLock<Arc<Stones>>,
     pub(crate) bytes: u64,
     /// A merge has failed: it would fail again.
-    pub(crate) merge_failed: AtomicBool,
+    merge_failed: AtomicBool,
     /// What is damaged and does not keep the rest from being served.
     pub(crate) damage: Vec<String>,
     /// Series that are lost with the index.
@@ -59,6 +61,9 @@ pub(crate) struct Block {
     bad_chunks: Mutex<BTreeSet<u64>>,
 }
 
+/// A hint of blocks that were made of what was sound in a damaged one, which is their parent.
+pub(crate) const HINT_MENDED: &str = "mended";
+
 /// Damaged chunks that a block remembers by their places.
 const MOST_BAD_CHUNKS: usize = 10_000;
 
@@ -68,7 +73,7 @@ const MOST_BAD_CHUNKS: usize = 10_000;
 pub struct DamagedBlock {
     /// Its name.
     pub ulid: String,
-    /// Its directory, which is left as it is.
+    /// Its directory, which is left as it is until the block is mended.
     pub dir: PathBuf,
     /// Whether queries are answered from it.
     pub served: bool,
@@ -158,7 +163,7 @@ impl Block {
             return None;
         }
         let salvaged = self.salvaged.get_or_init(|| {
-            self.merge_failed.store(true, Ordering::Relaxed);
+            self.leave_out_of_merges();
             let path = self.dir.join("index");
             let rebuilt = salvage::rebuild(self.index.bytes(), &self.chunks)?;
             let line = describe(&path, &rebuilt);
@@ -292,12 +297,29 @@ impl Block {
 
     /// Reads a chunk, without copying it.
     pub(crate) fn chunk(&self, meta: &ChunkMeta) -> Result<EncodedChunk> {
-        self.read_chunk(meta).inspect_err(|_| {
-            let mut bad = self.bad_chunks.lock();
-            if bad.len() < MOST_BAD_CHUNKS && bad.insert(meta.reference) {
-                self.merge_failed.store(true, Ordering::Relaxed);
-            }
-        })
+        self.read_chunk(meta)
+            .inspect_err(|_| self.has_bad_chunk(meta))
+    }
+
+    fn has_bad_chunk(&self, meta: &ChunkMeta) {
+        let mut bad = self.bad_chunks.lock();
+        if bad.len() < MOST_BAD_CHUNKS && bad.insert(meta.reference) {
+            drop(bad);
+            self.leave_out_of_merges();
+        }
+    }
+
+    /// Merges are made without this block from now on, until it is mended.
+    pub(crate) fn leave_out_of_merges(&self) {
+        if !self.merge_failed.swap(true, Ordering::Relaxed) {
+            let ulid = &self.meta.ulid;
+            tracing::warn!(%ulid, "a damaged block is left out of merges until it is mended");
+        }
+    }
+
+    /// Whether merges are made without this block.
+    pub(crate) fn is_left_out_of_merges(&self) -> bool {
+        self.meta.compaction.failed || self.merge_failed.load(Ordering::Relaxed)
     }
 
     fn read_chunk(&self, meta: &ChunkMeta) -> Result<EncodedChunk> {

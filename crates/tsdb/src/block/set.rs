@@ -1,7 +1,7 @@
 //! The blocks of a store.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_blockfmt::meta::HINT_OUT_OF_ORDER;
@@ -10,8 +10,8 @@ use headwater_model::{TimeRange, Timestamp};
 use headwater_storage::Result;
 use parking_lot::RwLock;
 
-use super::write::{CREATING, DELETING, remove_block};
-use super::{Block, DamagedBlock, ulid};
+use super::write::{CREATING, DELETING, remove_block, set_aside};
+use super::{Block, DamagedBlock, HINT_MENDED, ulid};
 use crate::error;
 
 /// The open blocks, oldest first. Readers take the list as it is; changes
@@ -20,7 +20,7 @@ use crate::error;
 pub(crate) struct BlockSet {
     list: RwLock<Arc<Vec<Arc<Block>>>>,
     /// Blocks that are there and cannot be served.
-    unserved: Vec<DamagedBlock>,
+    unserved: RwLock<Vec<DamagedBlock>>,
 }
 
 /// What opening the blocks of a directory has brought.
@@ -36,7 +36,7 @@ pub(crate) struct Opened {
 impl BlockSet {
     pub(crate) fn new(blocks: Vec<Arc<Block>>, unserved: Vec<DamagedBlock>) -> BlockSet {
         let set = BlockSet {
-            unserved,
+            unserved: RwLock::new(unserved),
             ..BlockSet::default()
         };
         set.replace(blocks);
@@ -47,7 +47,17 @@ impl BlockSet {
     pub(crate) fn damaged(&self) -> Vec<DamagedBlock> {
         let served = self.all();
         let served = served.iter().filter_map(Block::state);
-        self.unserved.iter().cloned().chain(served).collect()
+        self.unserved().into_iter().chain(served).collect()
+    }
+
+    /// The blocks that are there and cannot be served.
+    pub(crate) fn unserved(&self) -> Vec<DamagedBlock> {
+        self.unserved.read().clone()
+    }
+
+    /// A block that could not be served is not there any more, or can be served now.
+    pub(crate) fn forget_unserved(&self, ulid: &str) {
+        self.unserved.write().retain(|block| block.ulid != ulid);
     }
 
     pub(crate) fn all(&self) -> Arc<Vec<Arc<Block>>> {
@@ -116,23 +126,44 @@ pub(crate) fn open_all(files: &dyn Files, dir: &Path) -> Result<Opened> {
     Ok(opened)
 }
 
-/// Removes blocks that a compaction has replaced: a crash may have kept it
-/// from removing them itself.
+/// Removes blocks that others have replaced: a crash may have kept the one who made these from
+/// removing them itself. A damaged block that was mended is set aside.
 fn drop_superseded(files: &dyn Files, opened: &mut Opened) -> Result<()> {
     // A block that is damaged does not replace what it was made of.
-    let parents: HashSet<String> = opened
-        .blocks
-        .iter()
-        .filter(|block| block.damage.is_empty())
-        .flat_map(|block| &block.meta.compaction.parents)
-        .map(|parent| parent.ulid.clone())
-        .collect();
-    let gone =
-        |block: &Arc<Block>| parents.contains(&block.meta.ulid) || block.meta.compaction.deletable;
-    for block in opened.blocks.iter().filter(|block| gone(block)) {
-        remove_block(files, &block.dir)?;
+    let (mut merged, mut mended) = (HashSet::new(), HashSet::new());
+    for block in opened.blocks.iter().filter(|b| b.damage.is_empty()) {
+        let parents = block.meta.compaction.parents.iter();
+        let parents = parents.map(|parent| parent.ulid.clone());
+        match block.meta.has_hint(HINT_MENDED) {
+            true => mended.extend(parents),
+            false => merged.extend(parents),
+        }
     }
-    opened.blocks.retain(|block| !gone(block));
+    let mut gone: Vec<(String, PathBuf)> = Vec::new();
+    opened.blocks.retain(|block| {
+        let ulid = &block.meta.ulid;
+        let superseded = merged.contains(ulid) || mended.contains(ulid);
+        let goes = superseded || block.meta.compaction.deletable;
+        if goes {
+            gone.push((ulid.clone(), block.dir.clone()));
+            opened.damage.retain(|line| !block.damage.contains(line));
+        }
+        !goes
+    });
+    opened.unserved.retain(|block| {
+        let goes = merged.contains(&block.ulid) || mended.contains(&block.ulid);
+        if goes {
+            gone.push((block.ulid.clone(), block.dir.clone()));
+            opened.damage.retain(|line| !block.damage.contains(line));
+        }
+        !goes
+    });
+    for (ulid, dir) in gone {
+        match mended.contains(&ulid) {
+            true => drop(set_aside(files, &dir)?),
+            false => remove_block(files, &dir)?,
+        }
+    }
     Ok(())
 }
 

@@ -23,6 +23,19 @@ fn encode(bits: u128) -> String {
     (0..LEN).map(letter).collect()
 }
 
+/// When a name was given, in milliseconds.
+pub(crate) fn time(name: &str) -> i64 {
+    let digit = |letter: u8| {
+        LETTERS
+            .iter()
+            .position(|l| *l == letter.to_ascii_uppercase())
+    };
+    let letters = name.bytes().take(10);
+    letters.fold(0, |time, letter| {
+        time << 5 | digit(letter).unwrap_or(0) as i64
+    })
+}
+
 /// Whether a directory has the name of a block.
 pub(crate) fn is_ulid(name: &str) -> bool {
     let first = name.as_bytes().first();
@@ -45,6 +58,7 @@ mod tests {
         let name = new(&ManualClock::new(1_469_922_850_259), &SeededRng::new(1));
         assert!(name.starts_with("01ARZ3NDEK"), "{name}");
         assert!(is_ulid(&name));
+        assert_eq!(time(&name), 1_469_922_850_259);
         let later = new(&ManualClock::new(1_469_922_850_260), &SeededRng::new(1));
         assert!(later > name);
     }

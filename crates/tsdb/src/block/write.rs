@@ -21,6 +21,9 @@ use crate::error;
 pub(crate) const CREATING: &str = ".tmp-for-creation";
 /// The end of the name of a block that is being removed.
 pub(crate) const DELETING: &str = ".tmp-for-deletion";
+/// What stands behind the name of a damaged block that a sound one has replaced. Neither this crate
+/// nor Prometheus takes such a directory for a block, or for something to tidy up.
+pub(crate) const ASIDE: &str = ".damaged";
 
 const BUFFER: usize = 1 << 20;
 
@@ -194,4 +197,57 @@ pub(crate) fn remove_block(files: &dyn Files, dir: &Path) -> Result<()> {
         .rename(dir, &gone)
         .and_then(|()| files.remove_dir_all(&gone))
         .map_err(error::file)
+}
+
+/// Moves a damaged block out of the way, for good once this returns; answers where it is.
+pub(crate) fn set_aside(files: &dyn Files, dir: &Path) -> Result<PathBuf> {
+    let named = |count: u32| {
+        let mut name = dir.as_os_str().to_owned();
+        name.push(ASIDE);
+        if count > 1 {
+            name.push(format!(".{count}"));
+        }
+        PathBuf::from(name)
+    };
+    // The same block may have been restored, and damaged once more.
+    let mut count = 1;
+    while files.exists(&named(count)).map_err(error::file)? {
+        count += 1;
+    }
+    let root = dir.parent().unwrap_or(Path::new("."));
+    files
+        .rename(dir, &named(count))
+        .and_then(|()| files.sync_dir(root))
+        .map_err(error::file)?;
+    Ok(named(count))
+}
+
+/// The block whose damaged directory this is the name of, if it is one that was set aside.
+pub(crate) fn aside_of(name: &str) -> Option<&str> {
+    let (ulid, count) = name.split_once(ASIDE)?;
+    let numbered = |count: &str| {
+        let digits = count.strip_prefix('.');
+        digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+    };
+    (super::ulid::is_ulid(ulid) && (count.is_empty() || numbered(count))).then_some(ulid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_blocks_are_set_aside() {
+        let ulid = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+        assert_eq!(aside_of(&format!("{ulid}.damaged")), Some(ulid));
+        assert_eq!(aside_of(&format!("{ulid}.damaged.12")), Some(ulid));
+        for name in [
+            "wal.damaged",
+            ulid,
+            &format!("{ulid}.damagedish"),
+            &format!("{ulid}.damaged.x"),
+        ] {
+            assert_eq!(aside_of(name), None, "{name}");
+        }
+    }
 }

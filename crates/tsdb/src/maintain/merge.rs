@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use headwater_blockfmt::meta::{BlockDesc, Compaction, PARTIAL_HINTS};
 use headwater_blockfmt::{BlockMeta, EncodedChunk, decode, encode_columns_with};
@@ -11,27 +10,28 @@ use headwater_storage::{ErrorKind, Result, merge_columns};
 
 use super::plan::{Candidate, plan, ranges};
 use crate::block::write::BlockWriter;
-use crate::block::{Block, Stones, ulid};
+use crate::block::{Block, Stones, set, ulid};
 use crate::db::{Db, Inner};
-use crate::head::cursor::damaged;
+use crate::head::cursor::damaged as damaged_series;
 use crate::head::rules::as_before;
 use crate::read::{Loaded, TimeSpan};
 
 impl Inner {
-    /// Merges the blocks that are due next; says whether there were any.
+    /// Merges the blocks that are due next, if there are any.
     ///
     /// Blocks that have some series only are merged among themselves: one with
     /// all series and one of these would pass for one with all.
-    pub(super) fn merge_next(&self) -> Result<bool> {
+    pub(super) fn merge_next(&self) -> Result<Next> {
         for part in [None].into_iter().chain(PARTIAL_HINTS.map(Some)) {
-            if self.merge_next_of(part)? {
-                return Ok(true);
+            match self.merge_next_of(part)? {
+                Next::Nothing => {}
+                done => return Ok(done),
             }
         }
-        Ok(false)
+        Ok(Next::Nothing)
     }
 
-    fn merge_next_of(&self, part: Option<&'static str>) -> Result<bool> {
+    fn merge_next_of(&self, part: Option<&'static str>) -> Result<Next> {
         let mut blocks = self.blocks.all().to_vec();
         blocks.retain(|block| block.part_of() == part);
         let candidates: Vec<Candidate> = blocks
@@ -39,31 +39,33 @@ impl Inner {
             .map(|block| Candidate {
                 min_time: block.meta.min_time,
                 max_time: block.meta.max_time,
-                failed: block.meta.compaction.failed || block.merge_failed.load(Ordering::Relaxed),
+                failed: block.is_left_out_of_merges(),
             })
             .collect();
         let spans = ranges(self.options.block_range, self.options.max_block_range);
         let chosen = plan(&candidates, &spans);
         if chosen.is_empty() {
-            return Ok(false);
+            return Ok(Next::Nothing);
         }
         let old: Vec<Arc<Block>> = chosen.iter().map(|at| Arc::clone(&blocks[*at])).collect();
         let new = match merge(self, &old) {
             Ok(new) => new,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                // The blocks go on as they are: what is damaged in them must
-                // not be lost for good, nor be tried every minute.
+                // What is damaged must not be lost for good, nor be tried every minute: the block
+                // goes on as it is, and the others are merged without it.
                 tracing::error!(%error, "blocks cannot be merged");
-                let failed = |b: &Arc<Block>| b.merge_failed.store(true, Ordering::Relaxed);
-                old.iter().for_each(failed);
-                return Ok(true);
+                set::remove_leftovers(self.env.files.as_ref(), &self.dir)?;
+                if !old.iter().any(|block| block.is_left_out_of_merges()) {
+                    old.iter().for_each(|block| block.leave_out_of_merges());
+                }
+                return Ok(Next::Damaged);
             }
             Err(error) => return Err(error),
         };
         let names: Vec<String> = new.iter().map(|meta| meta.ulid.clone()).collect();
         tracing::info!(blocks = old.len(), into = ?names, "blocks merged");
         self.serve(&names, &old)?;
-        Ok(true)
+        Ok(Next::Merged)
     }
 }
 
@@ -79,11 +81,20 @@ impl Db {
         let mut cleaned = 0;
         for block in inner.blocks.all().iter() {
             // Of a damaged block nothing is thrown away; what was deleted stays hidden.
-            if block.stones().is_empty() || block.merge_failed.load(Ordering::Relaxed) {
+            if block.stones().is_empty() || block.is_left_out_of_merges() {
                 continue;
             }
             let old = [Arc::clone(block)];
-            let new = merge(inner, &old)?;
+            let new = match merge(inner, &old) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    // One damaged block does not keep the others from being cleaned.
+                    tracing::error!(%error, "a block cannot be cleaned");
+                    set::remove_leftovers(inner.env.files.as_ref(), &inner.dir)?;
+                    block.leave_out_of_merges();
+                    continue;
+                }
+                done => done?,
+            };
             let names: Vec<String> = new.iter().map(|meta| meta.ulid.clone()).collect();
             inner.serve(&names, &old)?;
             cleaned += 1;
@@ -92,16 +103,46 @@ impl Db {
     }
 }
 
+/// What the planner's next decision has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing is due.
+    Nothing,
+    /// Blocks have become one.
+    Merged,
+    /// One of the blocks turned out to be damaged: the next decision is made without it.
+    Damaged,
+}
+
+/// What becomes of chunks that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damaged {
+    /// They are an error.
+    Refused,
+    /// They are left out.
+    LeftOut,
+}
+
 fn merge(inner: &Inner, blocks: &[Arc<Block>]) -> Result<Option<BlockMeta>> {
-    let symbols: BTreeSet<&str> = blocks.iter().flat_map(|b| b.index.symbols()).collect();
     let meta = merged_meta(inner, blocks);
+    write(inner, blocks, meta, Damaged::Refused)
+}
+
+/// Writes one block that has what these have; `None` if that is nothing.
+pub(super) fn write(
+    inner: &Inner,
+    blocks: &[Arc<Block>],
+    meta: BlockMeta,
+    damaged: Damaged,
+) -> Result<Option<BlockMeta>> {
+    let symbols: BTreeSet<&str> = blocks.iter().flat_map(|b| b.index.symbols()).collect();
     let files = Arc::clone(&inner.env.files);
     let mut writer = BlockWriter::create(files, &inner.dir, meta, symbols)?;
     let mut by_rank: Vec<&Arc<Block>> = blocks.iter().collect();
     by_rank.sort_by(|a, b| a.rank().cmp(&b.rank()));
     let mut sources: Vec<Source<'_>> = by_rank
         .into_iter()
-        .map(Source::new)
+        .map(|block| Source::new(block, damaged))
         .collect::<Result<_>>()?;
     let mut chunks = Vec::new();
     while let Some(labels) = sources
@@ -147,7 +188,7 @@ fn merged_meta(inner: &Inner, blocks: &[Arc<Block>]) -> BlockMeta {
     }
 }
 
-fn desc(meta: &BlockMeta) -> BlockDesc {
+pub(super) fn desc(meta: &BlockMeta) -> BlockDesc {
     BlockDesc {
         ulid: meta.ulid.clone(),
         min_time: meta.min_time,
@@ -158,6 +199,7 @@ fn desc(meta: &BlockMeta) -> BlockDesc {
 /// The series of one block, in order.
 struct Source<'b> {
     block: &'b Block,
+    damaged: Damaged,
     stones: Arc<Stones>,
     series: std::vec::IntoIter<u32>,
     labels: Option<Labels>,
@@ -166,10 +208,13 @@ struct Source<'b> {
 }
 
 impl<'b> Source<'b> {
-    fn new(block: &'b Arc<Block>) -> Result<Source<'b>> {
-        let all: Vec<u32> = block.matching(&[])?.iter().collect();
+    fn new(block: &'b Arc<Block>, damaged: Damaged) -> Result<Source<'b>> {
+        let all = block.matching(&[]);
+        let all = all.inspect_err(|_| block.leave_out_of_merges())?;
+        let all: Vec<u32> = all.iter().collect();
         let mut source = Source {
             block,
+            damaged,
             stones: block.stones(),
             series: all.into_iter(),
             labels: None,
@@ -184,16 +229,25 @@ impl<'b> Source<'b> {
         self.labels = None;
         if let Some(reference) = self.series.next() {
             self.reference = reference;
-            self.labels = Some(self.block.series(reference, &mut self.metas)?);
+            let labels = self.block.series(reference, &mut self.metas);
+            self.labels = Some(labels.inspect_err(|_| self.block.leave_out_of_merges())?);
         }
         Ok(())
     }
 
     /// The chunks of the current series; goes to the next.
     fn take(&mut self) -> Result<Loaded> {
-        let chunks = self.metas.iter().map(|meta| self.block.chunk(meta));
+        let metas = self.metas.iter();
+        let chunks = match self.damaged {
+            Damaged::Refused => metas
+                .map(|meta| self.block.chunk(meta))
+                .collect::<Result<_>>()?,
+            Damaged::LeftOut => metas
+                .filter_map(|meta| self.block.whole_chunk(meta).ok())
+                .collect(),
+        };
         let loaded = Loaded {
-            chunks: chunks.collect::<Result<_>>()?,
+            chunks,
             deleted: self
                 .stones
                 .get(&self.reference)
@@ -255,7 +309,7 @@ fn joined(labels: &Labels, group: &[Ranked]) -> Result<Vec<EncodedChunk>> {
     for (_, chunk) in by_rank {
         let mut columns = SeriesColumns::default();
         decode(chunk.encoding, &chunk.data, TimeRange::ALL, &mut columns)
-            .map_err(|e| damaged(labels, e))?;
+            .map_err(|e| damaged_series(labels, e))?;
         all.push(columns);
     }
     let mut merged = SeriesColumns::default();

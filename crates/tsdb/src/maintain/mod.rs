@@ -4,12 +4,13 @@
 //! `head_block` writes a range of the head in the `order` of its series,
 //! `late_blocks` what came late, `retire` takes out of the head what blocks
 //! have. `checkpoint` shortens the log. `plan` decides what to merge and `merge`
-//! does it, which also takes out what was deleted; `retention` decides what to
-//! remove. `snapshot` copies a store.
+//! does it, which also takes out what was deleted; `mend` makes a sound block of a
+//! damaged one; `retention` decides what to remove. `snapshot` copies a store.
 
 mod checkpoint;
 mod head_block;
 mod late_blocks;
+mod mend;
 mod merge;
 mod order;
 mod plan;
@@ -29,6 +30,8 @@ use crate::block::write::remove_block;
 use crate::block::{Block, set};
 use crate::db::{Db, Inner};
 
+pub use mend::MendedBlock;
+use merge::Next;
 pub use retention::Retention;
 pub(crate) use retire::Retiring;
 
@@ -110,8 +113,12 @@ impl Inner {
         if done.head_blocks > 0 {
             self.shorten_log()?;
         }
-        while self.merge_next()? {
-            done.merges += 1;
+        loop {
+            match self.merge_next()? {
+                Next::Nothing => break,
+                Next::Merged => done.merges += 1,
+                Next::Damaged => {}
+            }
         }
         done.removed = self.apply_retention()?;
         Ok(done)
@@ -162,6 +169,14 @@ impl Inner {
 
     /// Begins to serve blocks in place of others, which are removed.
     fn serve(&self, new: &[String], old: &[Arc<Block>]) -> Result<()> {
+        self.serve_in_place(new, old)?;
+        let files = self.env.files.as_ref();
+        old.iter()
+            .try_for_each(|block| remove_block(files, &block.dir))
+    }
+
+    /// Begins to serve blocks in place of others, which stay on disk.
+    fn serve_in_place(&self, new: &[String], old: &[Arc<Block>]) -> Result<()> {
         let files = self.env.files.as_ref();
         let mut blocks: Vec<Arc<Block>> = self.blocks.all().to_vec();
         for name in new {
@@ -169,8 +184,7 @@ impl Inner {
         }
         blocks.retain(|b| old.iter().all(|gone| gone.meta.ulid != b.meta.ulid));
         self.blocks.replace(blocks);
-        old.iter()
-            .try_for_each(|block| remove_block(files, &block.dir))
+        Ok(())
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) fn plan(blocks: &[Candidate], ranges: &[i64]) -> Vec<usize> {
     let Some((_, older)) = blocks.split_last() else {
         return Vec::new();
     };
-    let newest_start = older.last().map_or(Timestamp::MIN, |b| b.max_time);
+    let ends = older.iter().map(|block| block.max_time);
+    let newest_start = ends.max().unwrap_or(Timestamp::MIN);
     ranges
         .iter()
         .skip(1)
@@ -66,24 +67,26 @@ fn overlapping(blocks: &[Candidate]) -> Vec<usize> {
     if run.len() > 1 { run } else { Vec::new() }
 }
 
-/// Two blocks or more in one range of this length which is full, or over.
+/// Two blocks or more in one range of this length which is full, or over. A block that failed does
+/// not hold up the others: once it is mended it overlaps what they have become, and joins it.
 fn full_range(blocks: &[Candidate], range: i64, newest: Timestamp) -> Option<Vec<usize>> {
     let group_of = |block: &Candidate| block.min_time.div_euclid(range);
     let mut at = 0;
     for group in blocks.chunk_by(|a, b| group_of(a) == group_of(b)) {
-        let members: Vec<usize> = (at..at + group.len()).collect();
+        let places = at..at + group.len();
         at += group.len();
-        let (Some(first), Some(last)) = (group.first(), group.last()) else {
+        let (Some(first), Some(last)) = (group.first(), group.iter().map(|b| b.max_time).max())
+        else {
             continue;
         };
         let start = group_of(first).saturating_mul(range);
         let end = start.saturating_add(range);
-        let inside = last.max_time <= end;
-        let whole = last.max_time.saturating_sub(first.min_time) == range;
+        let inside = last <= end;
+        let whole = last.saturating_sub(first.min_time) == range;
         let complete = whole || newest >= end;
-        let sound = group.iter().all(|block| !block.failed);
-        if group.len() > 1 && inside && complete && sound {
-            return Some(members);
+        let sound: Vec<usize> = places.filter(|at| !blocks[*at].failed).collect();
+        if sound.len() > 1 && inside && complete {
+            return Some(sound);
         }
     }
     None
@@ -138,9 +141,19 @@ mod tests {
     }
 
     #[test]
-    fn blocks_that_failed_are_left_alone() {
-        let mut failed = blocks(&[(0, 20), (20, 40), (40, 60), (60, 80)]);
-        failed[1].failed = true;
-        assert!(plan(&failed, &[20, 60]).is_empty());
+    fn blocks_that_failed_are_left_alone_and_hold_up_nobody() {
+        let mut all = blocks(&[(0, 20), (20, 40), (40, 60), (60, 80)]);
+        all[1].failed = true;
+        assert_eq!(plan(&all, &[20, 60]), [0, 2]);
+        // What has become of the others waits for it, and does not try again.
+        let mut all = blocks(&[(0, 60), (20, 40), (60, 80)]);
+        all[1].failed = true;
+        assert!(plan(&all, &[20, 60]).is_empty());
+        // It is mended.
+        all[1].failed = false;
+        assert_eq!(plan(&all, &[20, 60]), [0, 1]);
+        let mut all = blocks(&[(0, 60), (20, 40), (60, 120), (120, 180), (180, 200)]);
+        all[1].failed = true;
+        assert_eq!(plan(&all, &[20, 60, 180]), [0, 2, 3]);
     }
 }

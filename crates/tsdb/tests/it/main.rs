@@ -12,6 +12,7 @@ mod flipped;
 mod killed;
 mod late;
 mod memory;
+mod mend;
 mod model;
 mod opening;
 mod partial;
