@@ -8,6 +8,7 @@
 //! `log` writes them down, `replay` reads them back. `block` is what becomes of
 //! them, `read` joins head and blocks, `labels` answers questions about labels,
 //! `cardinality` says what there is most of,
+//! `delete` hides samples wherever they are,
 //! `maintain` moves data from head to blocks and removes what is old.
 //! `backfill` makes blocks of samples that do not come through the head.
 //! `golden`, with the feature of this name, runs recorded directories.
@@ -17,6 +18,7 @@ mod block;
 mod cardinality;
 mod chunk_snapshot;
 mod db;
+mod delete;
 mod error;
 #[cfg(any(test, feature = "golden"))]
 pub mod golden;
@@ -34,6 +36,7 @@ mod storage;
 
 pub use block::DamagedBlock;
 pub use db::Db;
+pub use delete::Deletion;
 pub use headwater_blockfmt::BlockMeta;
 pub use maintain::{Maintenance, MendedBlock, Retention};
 pub use opening::{Opening, ReplayProgress};

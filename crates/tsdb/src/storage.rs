@@ -10,13 +10,12 @@ use headwater_storage::{
     SelectExemplars, SelectHints, SelectRequest, SeriesCursor,
 };
 
-use crate::block::Block;
 use crate::block::set::BlockSet;
 use crate::db::{Db, Inner};
+use crate::delete::Deletion;
 use crate::head::Head;
 use crate::head::batch::Batch;
 use crate::head::cursor::{HeadCursor, View};
-use crate::log::Log;
 use crate::read::{self, StoreChunkCursor, StoreCursor};
 
 impl Append for Db {
@@ -167,78 +166,9 @@ impl MetadataStore for Db {
 }
 
 impl Delete for Db {
+    /// An error says what is not deleted; [`Db::delete_series`] says it as data.
     fn delete(&self, matchers: Vec<Matcher>, range: TimeRange) -> BoxFuture<'_, Result<()>> {
-        Box::pin(ready(self.inner.delete(&matchers, range)))
+        let deletion = self.delete_series(&matchers, range);
+        Box::pin(ready(deletion.and_then(Deletion::into_result)))
     }
-}
-
-impl Inner {
-    fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
-        self.writable()?;
-        // No block may come out of the head, or go, in the meantime.
-        let _maintenance = self.maintenance.lock();
-        for block in self.blocks.overlapping(range) {
-            // Without what is lost, all that is served can be deleted.
-            block.ask(&mut Vec::new(), |block| {
-                self.delete_in_block(block, matchers, range)
-            })?;
-        }
-        self.delete_in_head(matchers, range)
-    }
-
-    fn delete_in_block(&self, block: &Block, matchers: &[Matcher], range: TimeRange) -> Result<()> {
-        let mut deleted = Vec::new();
-        let mut chunks = Vec::new();
-        for reference in block.matching(matchers)? {
-            block.series(reference, &mut chunks)?;
-            let (first, last) = (chunks.first(), chunks.last());
-            let times = first
-                .zip(last)
-                .map(|(a, b)| TimeRange::new(a.min_time, b.max_time));
-            if let Some(stone) = times.and_then(|times| clamped(range, times)) {
-                deleted.push((reference, stone));
-            }
-        }
-        match deleted.is_empty() {
-            true => Ok(()),
-            false => block.delete(self.env.files.as_ref(), deleted),
-        }
-    }
-
-    fn delete_in_head(&self, matchers: &[Matcher], range: TimeRange) -> Result<()> {
-        let _order = self.head.order.lock();
-        let slots = self.slots_in(range, matchers);
-        let stones: Vec<(u32, u64, TimeRange)> = slots
-            .into_iter()
-            .filter_map(|slot| self.stone(slot, range))
-            .collect();
-        if stones.is_empty() {
-            return Ok(());
-        }
-        let named: Vec<(u64, TimeRange)> = stones.iter().map(|s| (s.1, s.2)).collect();
-        let record = Log::encode_tombstones(&named);
-        let ticket = self.log.write(&[record], &[])?;
-        for (slot, log_ref, range) in stones {
-            if let Some(cell) = self.head.slots.get(slot) {
-                let mut series = cell.lock();
-                if series.log_ref == log_ref {
-                    series.delete(range);
-                }
-            }
-        }
-        ticket.wait()
-    }
-
-    fn stone(&self, slot: u32, range: TimeRange) -> Option<(u32, u64, TimeRange)> {
-        let series = self.head.slots.get(slot)?.lock();
-        let stone = clamped(range, series.all_times()?)?;
-        Some((slot, series.log_ref, stone))
-    }
-}
-
-/// The part of a range that lies within the times of a series: what comes
-/// later is not meant by a deletion.
-fn clamped(range: TimeRange, times: TimeRange) -> Option<TimeRange> {
-    let both = TimeRange::new(range.start.max(times.start), range.end.min(times.end));
-    (!both.is_empty()).then_some(both)
 }

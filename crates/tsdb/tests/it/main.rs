@@ -6,6 +6,7 @@ mod chunk_snapshot;
 mod conformance;
 mod corpora;
 mod crash;
+mod deletes;
 mod encodings;
 mod faults;
 mod flipped;
