@@ -16,9 +16,9 @@ mod time;
 pub use error::{ApiError, ErrorType};
 pub use form::{MAX_FORM_BYTES, MAX_PARAMETERS};
 pub use parts::{
-    Admin, BuildInfo, DamagedBlock, Dropped, Features, HeadStats, Health, Lifecycle, NameCount,
-    NoScraping, NoTsdb, Notification, Parts, Phase, RuntimeInfo, Scraping, Server, Settings,
-    TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay,
+    Admin, BuildInfo, DamagedBlock, Dropped, FailedBlock, Features, HeadStats, Health, Lifecycle,
+    MendedBlock, Mending, NameCount, NoScraping, NoTsdb, Notification, Parts, Phase, RuntimeInfo,
+    Scraping, Server, Settings, TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay,
 };
 pub use receive::{
     MAX_LABELS_PER_SERIES, MAX_SAMPLES_PER_WRITE, MAX_SERIES_PER_WRITE, MAX_SYMBOLS_PER_WRITE,

@@ -101,6 +101,7 @@ fn admin_routes() -> Router<Api> {
             post_put(admin::clean_tombstones),
         )
         .route("/admin/tsdb/snapshot", post_put(admin::snapshot))
+        .route("/admin/tsdb/mend_blocks", post_put(admin::mend_blocks))
 }
 
 fn federation_routes() -> Router<Api> {

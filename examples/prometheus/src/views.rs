@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use headwater_api_prometheus::{
-    Admin, DamagedBlock, Dropped, HeadStats, Health, Lifecycle, NameCount, Scraping,
-    TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay,
+    Admin, DamagedBlock, Dropped, FailedBlock, HeadStats, Health, Lifecycle, MendedBlock, Mending,
+    NameCount, Scraping, TargetMetadata, TargetView, TsdbStats, TsdbView, WalReplay,
 };
 use headwater_blockfmt::BlockMeta;
 use headwater_model::duration::format_duration;
@@ -207,6 +207,43 @@ impl Admin for Store {
             Ok(name)
         })
     }
+
+    fn mend_blocks(&self, blocks: Vec<String>, verify: bool) -> BoxFuture<'_, Result<Mending>> {
+        let db = self.db().cloned();
+        blocking(move || mend(&db?, blocks, verify))
+    }
+}
+
+/// Mends the blocks that are named, or else all that are damaged.
+fn mend(db: &Db, named: Vec<String>, verify: bool) -> Result<Mending> {
+    let damaged = match verify {
+        true => db.verify_blocks()?,
+        false => db.damaged_blocks(),
+    };
+    let blocks = match named.is_empty() {
+        true => damaged.into_iter().map(|block| block.ulid).collect(),
+        false => named,
+    };
+    let mut out = Mending::default();
+    for ulid in blocks {
+        match db.mend_block(&ulid) {
+            Ok(Some(block)) => out.mended.push(MendedBlock {
+                ulid: block.ulid,
+                replaced_by: block.replaced_by,
+                set_aside: block.set_aside.display().to_string(),
+                num_series: block.series,
+                lost_series: block.lost_series,
+                lost_chunks: block.lost_chunks,
+                damage: block.damage,
+            }),
+            Ok(None) => out.sound.push(ulid),
+            Err(error) => {
+                let error = error.to_string();
+                out.failed.push(FailedBlock { ulid, error });
+            }
+        }
+    }
+    Ok(out)
 }
 
 /// Work on files, on a thread that may wait for the disk.

@@ -37,6 +37,8 @@ pub(crate) enum Tsdb {
     Analyze(Analyze),
     /// List the blocks of a directory.
     List(List),
+    /// Read all blocks, and make sound ones of damaged ones. Not in the original.
+    Mend(Mend),
     /// Print every sample of a directory.
     Dump(Dump),
     /// Print every float sample of a directory as OpenMetrics text.
@@ -77,6 +79,18 @@ pub(crate) struct List {
     /// Data directory.
     #[arg(default_value = "data/")]
     pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mend {
+    /// Say what is damaged, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Data directory, which no server may be using.
+    #[arg(default_value = "data/")]
+    pub(crate) path: PathBuf,
+    /// Names of blocks; all if none is said.
+    pub(crate) blocks: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod failure;
 mod flags;
 mod go_text;
 mod list;
+mod mend;
 mod open;
 mod progress;
 mod rules;
@@ -44,6 +45,7 @@ fn run(command: Command) -> Outcome {
             Tsdb::Bench(Bench::Write(options)) => bench_write::run(&options),
             Tsdb::Analyze(options) => analyze::run(&options),
             Tsdb::List(options) => list::run(&options),
+            Tsdb::Mend(options) => mend::run(&options),
             Tsdb::Dump(options) => dump::run(&options, Form::Plain),
             Tsdb::DumpOpenmetrics(options) => dump::run(&options, Form::OpenMetrics),
             Tsdb::CreateBlocksFrom(CreateBlocksFrom::Openmetrics(options)) => {

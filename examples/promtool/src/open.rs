@@ -1,4 +1,4 @@
-//! Looking at data directories without changing them.
+//! Opening data directories, most of them without changing them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,16 @@ use crate::failure::{Context, Failure, Outcome};
 
 /// A store on a directory that stays as it is, and that another process may be using.
 pub(crate) fn store(dir: &Path) -> Outcome<Db> {
+    let files = OverlayFiles::new(Arc::new(RealFiles));
+    open(dir, Arc::new(files))
+}
+
+/// A store on a directory that is to be changed.
+pub(crate) fn to_change(dir: &Path) -> Outcome<Db> {
+    open(dir, Arc::new(RealFiles))
+}
+
+fn open(dir: &Path, files: Arc<dyn Files>) -> Outcome<Db> {
     if !dir.is_dir() {
         return Err(Failure::new(format_args!(
             "{} is no directory",
@@ -18,7 +28,7 @@ pub(crate) fn store(dir: &Path) -> Outcome<Db> {
         )));
     }
     let env = Env {
-        files: Arc::new(OverlayFiles::new(Arc::new(RealFiles))),
+        files,
         ..Env::real()
     };
     let db = Db::builder(dir)

@@ -16,7 +16,7 @@ use headwater_storage::{Append, LabelQueries, Select, SelectChunks, SelectExempl
 
 use crate::serve::observe::Observer;
 
-pub use admin::{Admin, Lifecycle};
+pub use admin::{Admin, FailedBlock, Lifecycle, MendedBlock, Mending};
 pub use scraping::{Dropped, Health, NoScraping, Scraping, TargetMetadata, TargetView};
 pub use server::{BuildInfo, Features, Notification, Phase, RuntimeInfo, Server};
 pub use settings::Settings;
