@@ -101,9 +101,21 @@ fn load(data: &[u8], byte: usize) -> u64 {
     }
 }
 
+/// The same near the end: what lies behind it is zeros. Samples that never change take two bits, so
+/// that thirty of them may lie here: the last word is loaded whole and shifted.
 #[cold]
 #[inline(never)]
 fn load_tail(data: &[u8], byte: usize) -> u64 {
+    let Some(last) = data.last_chunk::<8>() else {
+        return load_short(data, byte);
+    };
+    match byte - (data.len() - 8) {
+        beyond @ 0..8 => u64::from_be_bytes(*last) << (8 * beyond),
+        _ => 0,
+    }
+}
+
+fn load_short(data: &[u8], byte: usize) -> u64 {
     let mut word = [0; 8];
     if let Some(rest) = data.get(byte..) {
         word[..rest.len()].copy_from_slice(rest);
@@ -111,6 +123,7 @@ fn load_tail(data: &[u8], byte: usize) -> u64 {
     u64::from_be_bytes(word)
 }
 
+#[inline]
 pub(crate) const fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }

@@ -13,6 +13,7 @@ mod value;
 mod varbit;
 mod xor;
 mod xor2;
+mod xor_read;
 
 use bytes::Bytes;
 use headwater_model::{SeriesColumns, TimeRange, Timestamp};
@@ -132,7 +133,7 @@ pub fn decode(
 ) -> Result<(), ChunkError> {
     let SeriesColumns { floats, histograms } = into;
     match encoding {
-        Encoding::Xor => xor::decode(data, range, floats),
+        Encoding::Xor => xor_read::decode(data, range, floats),
         Encoding::Histogram => histogram::decode::<Integer>(data, false, range, histograms),
         Encoding::FloatHistogram => histogram::decode::<Float>(data, false, range, histograms),
         Encoding::HistogramSt => histogram::decode::<Integer>(data, true, range, histograms),

@@ -13,20 +13,13 @@
 //! Sources: Pelkonen et al., "Gorilla", VLDB 2015; Prometheus, `tsdb/docs/format/chunks.md`.
 
 use bytes::Bytes;
-use headwater_model::{FloatColumn, TimeRange, Timestamp};
+use headwater_model::Timestamp;
 
 use super::Encoding;
-use super::fill::fill;
 use super::value::{self, Window};
-use crate::bits::{BitReader, BitWriter};
-use crate::error::{ChunkError, DecodeError};
-
-const PART: &str = "xor chunk";
-/// Bytes of the sample count.
-const HEADER: usize = 2;
-
-/// Bits of the time's difference of differences, by the number of ones before the first zero.
-const DOD_BITS: [u32; 5] = [0, 14, 17, 20, 64];
+use super::xor_read::{self, HEADER};
+use crate::bits::BitWriter;
+use crate::error::ChunkError;
 
 /// Writes an XOR chunk sample by sample. 48 bytes and the chunk itself, so that a head can keep
 /// one in each series; what was written can be read at any time.
@@ -82,18 +75,16 @@ impl XorAppender {
     /// # Errors
     /// `data` is damaged.
     pub fn resume(data: &[u8]) -> Result<Self, ChunkError> {
-        let mut reader = Reader::new(data)?;
-        if reader.count == 0 {
+        let Some(end) = xor_read::end(data)? else {
             return Ok(Self::new());
-        }
-        reader.walk(|_, _| true)?;
+        };
         Ok(Self {
-            bits: BitWriter::resume(data, reader.state.bits.position()),
-            time: reader.state.time,
-            delta: reader.state.delta,
-            value: reader.state.value,
-            count: reader.count as u16,
-            window: reader.state.window.for_writer(),
+            bits: BitWriter::resume(data, end.bits),
+            time: end.time,
+            delta: end.delta,
+            value: end.value,
+            count: end.count,
+            window: end.window.for_writer(),
             _tag_space: false,
         })
     }
@@ -201,183 +192,12 @@ impl XorAppender {
     }
 }
 
-/// Reads a chunk, one sample after the other.
-struct Reader<'a> {
-    data: &'a [u8],
-    count: usize,
-    state: State<'a>,
-}
-
-/// What changes from sample to sample. The loop works on a copy: nothing may borrow it, or the
-/// compiler would keep it in memory instead of registers, at twice the time.
-#[derive(Clone, Copy)]
-struct State<'a> {
-    bits: BitReader<'a>,
-    time: Timestamp,
-    delta: i64,
-    value: u64,
-    window: Window,
-    ascends: bool,
-}
-
-impl<'a> Reader<'a> {
-    /// Reads the count and checks it against the length: every sample takes two bits or more,
-    /// so a damaged count cannot ask for much memory.
-    fn new(data: &'a [u8]) -> Result<Self, ChunkError> {
-        let head = data
-            .first_chunk::<HEADER>()
-            .ok_or(DecodeError::truncated(PART, 0))?;
-        let count = usize::from(u16::from_be_bytes(*head));
-        if count > data.len() * 4 {
-            return Err(DecodeError::truncated(PART, data.len()));
-        }
-        let state = State {
-            bits: BitReader::new(data, HEADER),
-            time: 0,
-            delta: 0,
-            value: 0,
-            window: Window::ALL,
-            ascends: true,
-        };
-        Ok(Self { data, count, state })
-    }
-
-    /// Gives `each` all samples, or those up to the first for which it answers false.
-    #[inline(always)]
-    fn walk(&mut self, mut each: impl FnMut(Timestamp, u64) -> bool) -> Result<(), ChunkError> {
-        for at in 0..self.count.min(2) {
-            self.state = head(self.state, at)?;
-            if !each(self.state.time, self.state.value) {
-                return self.finish();
-            }
-        }
-        let mut state = self.state;
-        for _ in 2..self.count {
-            if !state.next() {
-                return Err(too_wide(state.bits.byte_offset()));
-            }
-            if !each(state.time, state.value) {
-                break;
-            }
-        }
-        self.state = state;
-        self.finish()
-    }
-
-    /// What is asked once, because asking for every sample would cost too much.
-    fn finish(&self) -> Result<(), ChunkError> {
-        if self.state.bits.overrun() {
-            return Err(DecodeError::truncated(PART, self.data.len()));
-        }
-        if !self.state.ascends {
-            return Err(DecodeError::invalid(PART, HEADER, "times do not ascend"));
-        }
-        Ok(())
-    }
-}
-
-/// The first two samples, which are written differently.
-fn head(mut state: State<'_>, at: usize) -> Result<State<'_>, ChunkError> {
-    let offset = state.bits.byte_offset();
-    let unending = || DecodeError::invalid(PART, offset, "a time's varint does not end");
-    if at == 0 {
-        state.time = state.bits.varint().ok_or_else(unending)?;
-        state.value = state.bits.read(64);
-        return Ok(state);
-    }
-    state.delta = state.bits.uvarint().ok_or_else(unending)? as i64;
-    let word = state.bits.peek();
-    if !state.next_value(word) {
-        return Err(too_wide(state.bits.byte_offset()));
-    }
-    state.advance();
-    Ok(state)
-}
-
-#[cold]
-fn too_wide(offset: usize) -> DecodeError {
-    DecodeError::invalid(PART, offset, "a value has more than 64 bits")
-}
-
-impl State<'_> {
-    /// The third sample and all that follow; false if a value's window is impossible.
-    #[inline(always)]
-    fn next(&mut self) -> bool {
-        let word = self.bits.peek();
-        let rest = if word >> 63 == 0 {
-            self.bits.skip(1);
-            word << 1
-        } else {
-            self.next_uneven(word)
-        };
-        self.advance();
-        self.next_value(rest)
-    }
-
-    #[inline(always)]
-    fn advance(&mut self) {
-        let before = self.time;
-        self.time = before.wrapping_add(self.delta);
-        self.ascends &= before < self.time;
-    }
-
-    /// Reads a difference of differences that is not 0; answers the bits behind it.
-    #[inline(always)]
-    fn next_uneven(&mut self, word: u64) -> u64 {
-        let ones = (!word).leading_zeros();
-        if ones >= 4 {
-            self.bits.skip(4);
-            let dod = self.bits.read(64) as i64;
-            self.delta = self.delta.wrapping_add(dod);
-            return self.bits.peek();
-        }
-        let (prefix, width) = (ones + 1, DOD_BITS[ones as usize]);
-        let stored = ((word << prefix) >> (64 - width)) as i64;
-        // The upper half stands for negative numbers, except for its first.
-        let negative = stored > 1 << (width - 1);
-        self.delta = self
-            .delta
-            .wrapping_add(stored - (i64::from(negative) << width));
-        self.bits.skip(prefix + width);
-        word << (prefix + width)
-    }
-
-    /// Reads a value, of which `word` has the first bits; false if its window is impossible.
-    #[inline(always)]
-    fn next_value(&mut self, word: u64) -> bool {
-        if word >> 63 == 0 {
-            self.bits.skip(1);
-            return true;
-        }
-        if word >> 62 == 0b11 {
-            let Some(window) = Window::from_code(word >> 51) else {
-                return false;
-            };
-            self.window = window;
-            self.bits.skip(13);
-        } else {
-            self.bits.skip(2);
-        }
-        self.value ^= value::read_significant(&mut self.bits, self.window);
-        true
-    }
-}
-
-pub(super) fn decode(
-    data: &[u8],
-    range: TimeRange,
-    into: &mut FloatColumn,
-) -> Result<(), ChunkError> {
-    let mut reader = Reader::new(data)?;
-    fill(into, range, reader.count, false, |room| {
-        reader.walk(|time, value| room.put(time, value))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use headwater_model::{FloatColumn, TimeRange};
     use proptest::prelude::*;
 
+    use super::super::xor_read::decode;
     use super::*;
 
     fn encode(samples: &[(Timestamp, f64)]) -> XorAppender {
