@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use headwater_blockfmt::BlockMeta;
 use headwater_env::{Env, File, FilesExt, OpenMode};
 use headwater_storage::Result;
-use headwater_wal::{DamagePolicy, repair_segment};
+use headwater_wal::{DamagePolicy, list_segments, repair_segment};
 use parking_lot::Mutex;
 
 use crate::block::DamagedBlock;
@@ -17,8 +17,8 @@ use crate::error;
 use crate::head::chunk_files::{self, ChunkFiles};
 use crate::head::rules::Choice;
 use crate::head::{Bounds, Head};
-use crate::log::Log;
-use crate::maintain::{Retention, Retiring, Worker};
+use crate::log::{self, Log};
+use crate::maintain::{Early, Retention, Retiring, Worker};
 use crate::opening::early;
 use crate::options::{Builder, FloatEncoding, Options};
 use crate::replay::{Progress, Report, replay};
@@ -45,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) chunk_files: Mutex<ChunkFiles>,
     pub(crate) retiring: Mutex<Retiring>,
     pub(crate) retention: Mutex<Retention>,
+    /// Series that have ended leave the head before their time.
+    pub(crate) early: Early,
     closed: AtomicBool,
     damage: Vec<String>,
     worker: Mutex<Option<Worker>>,
@@ -164,9 +166,15 @@ impl Db {
         let segments = log.wal.segments().map_err(error::log)?;
         let times = head.times.range();
         let (chunks, series_bytes) = head.chunks_and_bytes();
+        let early = self.inner.early.counts();
         let index = head.index.read();
         Ok(Stats {
             series: head.series_count().into(),
+            stale_series: head.ended_count(),
+            stale_compactions: early.triggered,
+            stale_compactions_failed: early.failed,
+            stale_compaction_millis: early.millis,
+            stale_compactions_within: early.within,
             series_created: counters.series_created.get(),
             series_removed: counters.series_removed.get(),
             series_refused: counters.series_refused.get(),
@@ -288,6 +296,7 @@ impl Begun {
             chunk_files: Mutex::new(chunk_files),
             retiring: Mutex::default(),
             retention: Mutex::new(Retention::of(&options)),
+            early: Early::new(options.stale_series_threshold),
             log,
             env,
             dir,
@@ -338,6 +347,11 @@ impl Begun {
                 progress,
             )?;
             let Some(why) = report.bad_snapshot.take() else {
+                if !report.ended.is_empty() {
+                    let segment = list_segments(files, &log::dir(dir)).map_err(error::log)?;
+                    let segment = segment.last().copied().unwrap_or(0);
+                    head.truncate_before(head.times.end_of_blocks(), segment);
+                }
                 tell(&report, env.clock.monotonic().saturating_sub(started));
                 return Ok((head, in_files, report));
             };

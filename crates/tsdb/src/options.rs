@@ -55,6 +55,10 @@ pub struct Options {
     /// Whether the head is written down when the store is closed, so that the
     /// next start reads that instead of most of the log.
     pub snapshot_on_close: bool,
+    /// As soon as this share of the head's series, from 0 to 1, have ended with a stale marker, they
+    /// are written to a block of their own and leave the head; 0 for never.
+    /// [`Db::set_stale_series_threshold`] changes it later.
+    pub stale_series_threshold: f64,
     /// How new chunks of floats are encoded; [`Db::set_float_encoding`]
     /// changes it later.
     pub float_encoding: FloatEncoding,
@@ -113,6 +117,7 @@ impl Default for Options {
             background: true,
             replay_threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             snapshot_on_close: false,
+            stale_series_threshold: 0.0,
             float_encoding: FloatEncoding::Xor,
             start_timestamps: false,
             histogram_starts: false,

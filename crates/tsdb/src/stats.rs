@@ -48,6 +48,17 @@ impl Counters {
 pub struct Stats {
     /// Series in the head.
     pub series: u64,
+    /// Those of them whose newest sample is a stale marker.
+    pub stale_series: u64,
+    /// Times that series which had ended were written to blocks before their time, since the store
+    /// was opened; see [`Options::stale_series_threshold`](crate::Options::stale_series_threshold).
+    pub stale_compactions: u64,
+    /// Those of them that failed.
+    pub stale_compactions_failed: u64,
+    /// Milliseconds that all of them took together.
+    pub stale_compaction_millis: u64,
+    /// How many of them took no longer than 1, 2, 4 and so on up to 8192 seconds.
+    pub stale_compactions_within: [u64; 14],
     /// Series made since the store was opened, replay included.
     pub series_created: u64,
     /// Series forgotten since.

@@ -33,6 +33,8 @@ pub(crate) struct Batch<'h> {
     /// Newest samples of series that another batch has claimed.
     pub(super) contended: HashMap<u32, Place>,
     pub(super) times: TimeRange,
+    /// [`Head::forgotten`] when the batch began.
+    forgotten: u64,
 }
 impl<'h> Batch<'h> {
     pub(crate) fn new(head: &'h Head, log: &'h Log, options: AppendOptions) -> Batch<'h> {
@@ -50,6 +52,7 @@ impl<'h> Batch<'h> {
             unlogged: Vec::new(),
             contended: HashMap::new(),
             times: TimeRange::new(Timestamp::MAX, Timestamp::MIN),
+            forgotten: head.forgotten(),
         }
     }
 
@@ -343,6 +346,10 @@ impl Appender for Batch<'_> {
         let _order = head.order.lock();
         if self.times.start < head.times.min_valid() && !self.times.is_empty() {
             let what = "a block was made of the time of this batch while it was open: try again";
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        }
+        if self.forgotten != head.forgotten() && !self.has_its_series() {
+            let what = "a series of this batch has left the head while it was open: try again";
             return Err(Error::new(ErrorKind::Unavailable, what));
         }
         let ticket = self.log.write(&records, &late)?;

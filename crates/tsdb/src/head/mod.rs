@@ -4,7 +4,7 @@
 //! growing chunk, which keeps to `rules`, and which `resume` brings back. `lookup` leads from labels to slots, `index` and `postings`
 //! from matchers. `batch` collects samples, of which `admit` takes some, into
 //! `contents`, and `commit` applies them; `isolation` decides what readers see
-//! of it, `cursor` reads. `late` holds what came late, `chunk_files` takes
+//! of it, `cursor` reads. `late` holds what came late, `ended` finds series that are over, `chunk_files` takes
 //! finished chunks out of memory, and `memory` counts what is in it.
 
 pub(crate) mod admit;
@@ -14,6 +14,7 @@ pub(crate) mod columns;
 pub(crate) mod commit;
 pub(crate) mod contents;
 pub(crate) mod cursor;
+pub(crate) mod ended;
 pub(crate) mod exemplars;
 pub(crate) mod index;
 pub(crate) mod isolation;
@@ -43,6 +44,7 @@ use isolation::{Isolation, Snapshot};
 use lookup::Lookup;
 use memory::Memory;
 use rules::{Choice, Rules};
+use series::Series;
 use slots::{MAX_SERIES, Slots};
 
 use crate::stats::Counters;
@@ -80,6 +82,8 @@ pub(crate) struct Head {
     next_log_ref: AtomicU64,
     next_batch: AtomicU32,
     series: AtomicU32,
+    /// How often a series was forgotten.
+    forgotten: AtomicU64,
     pub(crate) bounds: Bounds,
     pub(crate) choice: Choice,
     pub(crate) memory: Memory,
@@ -200,6 +204,7 @@ impl Head {
             next_log_ref: AtomicU64::new(1),
             next_batch: AtomicU32::new(1),
             series: AtomicU32::new(0),
+            forgotten: AtomicU64::new(0),
             bounds: Bounds {
                 max_series: bounds.max_series.min(MAX_SERIES),
                 ..bounds
@@ -283,6 +288,11 @@ impl Head {
         (chunks as u64, bytes as u64)
     }
 
+    /// A number that changes when a series is forgotten.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
     /// The log knows numbers up to `log_ref`: new ones lie above.
     pub(crate) fn reserve_log_refs(&self, log_ref: u64) {
         self.next_log_ref
@@ -354,7 +364,10 @@ impl Head {
         for slot in 0..self.slots.len() {
             match self.truncate_series(slot, time) {
                 Truncated::Has(start) => first = first.min(start),
-                Truncated::Empty => gone += usize::from(self.forget(slot, segment)),
+                Truncated::Empty => {
+                    let is_empty = |series: &Series| series.times().is_none();
+                    gone += usize::from(self.forget(slot, segment, is_empty));
+                }
                 Truncated::Busy => {}
             }
         }
@@ -382,7 +395,7 @@ impl Head {
         }
     }
 
-    fn forget(&self, slot: u32, segment: u64) -> bool {
+    fn forget(&self, slot: u32, segment: u64, is_over: impl Fn(&Series) -> bool) -> bool {
         let Some(cell) = self.slots.get(slot) else {
             return false;
         };
@@ -390,9 +403,10 @@ impl Head {
         let mut stripe = self.lookup.lock(&self.slots, &labels);
         let mut series = cell.lock();
         // A batch may have come back to the series in the meantime.
-        if series.pending.batch != 0 || series.times().is_some() || series.late().is_some() {
+        if series.pending.batch != 0 || !is_over(&series) || series.late().is_some() {
             return false;
         }
+        self.forgotten.fetch_add(1, Ordering::Release);
         let log_ref = series.log_ref;
         series.end();
         drop(series);

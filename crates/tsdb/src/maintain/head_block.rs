@@ -27,8 +27,24 @@ pub(super) fn write(
 ) -> Result<(Option<BlockMeta>, Vec<Taken>)> {
     let view = View::new(&inner.head, range);
     let series = series_in(inner, &view, range);
+    write_series(
+        inner,
+        root,
+        new_meta(&inner.env, range),
+        (&view, range),
+        &series,
+    )
+}
+
+/// Writes what some series, each with its slot, have in `range`.
+pub(super) fn write_series(
+    inner: &Inner,
+    root: &Path,
+    meta: BlockMeta,
+    (view, range): (&View, TimeRange),
+    series: &[(Labels, u32)],
+) -> Result<(Option<BlockMeta>, Vec<Taken>)> {
     let order = Order::of(series.iter().map(|(labels, _)| labels));
-    let meta = new_meta(&inner.env, range);
     let files = Arc::clone(&inner.env.files);
     let symbols = order.symbols.iter().copied();
     let mut writer = BlockWriter::create(files, root, meta, symbols)?;

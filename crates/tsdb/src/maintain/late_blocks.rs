@@ -59,7 +59,7 @@ impl Inner {
                 blocks += 1;
             }
         }
-        self.retire(taken)?;
+        self.retire(taken, Vec::new())?;
         self.log.sync().map_err(error::log)?;
         self.log.truncate_late(segment).map_err(error::log)?;
         tracing::info!(blocks, "late samples are in blocks");

@@ -2,12 +2,13 @@
 //! blocks, remove what is old, shorten the log.
 //!
 //! `head_block` writes a range of the head in the `order` of its series,
-//! `late_blocks` what came late, `retire` takes out of the head what blocks
+//! `late_blocks` what came late, `early_blocks` series that have ended, `retire` takes out of the head what blocks
 //! have. `checkpoint` shortens the log. `plan` decides what to merge and `merge`
 //! does it, which also takes out what was deleted; `mend` makes a sound block of a
 //! damaged one; `retention` decides what to remove. `snapshot` copies a store.
 
 mod checkpoint;
+mod early_blocks;
 mod head_block;
 mod late_blocks;
 mod mend;
@@ -30,6 +31,7 @@ use crate::block::write::remove_block;
 use crate::block::{Block, set};
 use crate::db::{Db, Inner};
 
+pub(crate) use early_blocks::Early;
 pub use mend::MendedBlock;
 use merge::Next;
 pub use retention::Retention;
@@ -52,6 +54,8 @@ pub struct Maintenance {
     pub head_blocks: usize,
     /// Blocks made from late samples.
     pub late_blocks: usize,
+    /// Blocks made of series that have ended, before their time.
+    pub early_blocks: usize,
     /// Times that blocks were merged into one.
     pub merges: usize,
     /// Blocks removed because of their age or the size of all data.
@@ -113,6 +117,7 @@ impl Inner {
         if done.head_blocks > 0 {
             self.shorten_log()?;
         }
+        done.early_blocks = self.ended_to_blocks()?;
         loop {
             match self.merge_next()? {
                 Next::Nothing => break,
@@ -159,7 +164,7 @@ impl Inner {
             tracing::info!(ulid = %meta.ulid, from = range.start, to = end, "block made");
         }
         self.head.times.has_blocks_before(end);
-        self.retire(late)
+        self.retire(late, Vec::new())
     }
 
     fn try_retire_in_turn(&self) -> Result<()> {

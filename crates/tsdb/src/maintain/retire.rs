@@ -8,6 +8,7 @@ use headwater_storage::Result;
 
 use super::late_blocks::Taken;
 use crate::db::Inner;
+use crate::head::ended::Ended;
 
 /// What waits for readers before it leaves the head.
 #[derive(Debug, Default)]
@@ -15,17 +16,21 @@ pub(crate) struct Retiring {
     /// Readers of earlier epochs may need it.
     epoch: u64,
     late: Vec<Taken>,
+    /// Series that are in blocks as a whole.
+    ended: Vec<Ended>,
     any: bool,
 }
 
 impl Inner {
     /// Everything before the least valid time is in blocks now, and so are
-    /// these late samples. Says whether they have left the head.
-    pub(super) fn retire(&self, late: Vec<Taken>) -> Result<bool> {
+    /// these late samples, and all of the series that have ended. Says whether
+    /// they have left the head.
+    pub(super) fn retire(&self, late: Vec<Taken>, ended: Vec<Ended>) -> Result<bool> {
         {
             let mut retiring = self.retiring.lock();
             retiring.epoch = self.head.isolation.new_epoch();
             retiring.late.extend(late);
+            retiring.ended.extend(ended);
             retiring.any = true;
         }
         self.try_retire()
@@ -48,6 +53,7 @@ impl Inner {
             return Ok(false);
         }
         self.forget_late(&std::mem::take(&mut retiring.late));
+        self.forget_ended(&std::mem::take(&mut retiring.ended))?;
         let end = self.head.times.end_of_blocks();
         let segment = self.log.wal.position().segment;
         let gone = self.head.truncate_before(end, segment);

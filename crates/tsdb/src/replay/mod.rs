@@ -14,6 +14,7 @@ mod snapshot;
 mod source;
 mod starts;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ pub(crate) struct Report {
     pub(crate) unknown_records: u64,
     /// Series that were refused, for instance for want of room.
     pub(crate) refused_series: u64,
+    /// The slots of series that have left the head for a block early, and did not come back.
+    pub(crate) ended: HashSet<u32>,
     /// Why the snapshot cannot be used.
     pub(crate) bad_snapshot: Option<String>,
     /// Directories and what is damaged in them.
@@ -282,8 +285,17 @@ impl Replay<'_> {
 
     /// A series is known by one number from now on; as long as the log has
     /// records under another, a checkpoint must introduce that one, too.
-    fn keep_other_number(&self, reference: u64, slot: u32) {
+    fn keep_other_number(&mut self, reference: u64, slot: u32) {
         let cell = self.head.slots.get(slot);
+        if self.report.ended.remove(&slot)
+            && let Some(cell) = cell
+        {
+            let (was, until) = (cell.lock().log_ref, self.last_segment);
+            cell.lock().begin_again(reference);
+            let mut departed = self.head.departed.lock();
+            departed.insert(was, Departed { until, now: None });
+            return;
+        }
         let now = cell.map(|cell| cell.lock().log_ref);
         if now.is_some_and(|now| now != reference) {
             let until = self.last_segment;
@@ -376,6 +388,7 @@ impl Replay<'_> {
         for stone in stones {
             let stone = stone?;
             match self.refs.get(stone.reference) {
+                Some(slot) if stone.range == TimeRange::ALL => self.has_ended(slot),
                 Some(slot) => {
                     if let Some(cell) = self.head.slots.get(slot) {
                         cell.lock().delete(stone.range);
@@ -385,6 +398,18 @@ impl Replay<'_> {
             }
         }
         Ok(())
+    }
+
+    /// All of time is deleted, where deletions keep to the samples that are there: the series is in
+    /// a block and has left the head. If it comes back, it does so under another number.
+    fn has_ended(&mut self, slot: u32) {
+        if let Some(cell) = self.head.slots.get(slot) {
+            let mut series = cell.lock();
+            let log_ref = series.log_ref;
+            series.begin_again(log_ref);
+            self.mapped.forget(slot);
+            self.report.ended.insert(slot);
+        }
     }
 
     fn exemplars(

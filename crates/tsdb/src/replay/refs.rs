@@ -65,6 +65,13 @@ impl MappedUntil {
         self.times[at] = self.times[at].max(time);
     }
 
+    /// The series in `slot` has none of its samples any more.
+    pub(crate) fn forget(&mut self, slot: u32) {
+        if let Some(until) = self.times.get_mut(slot as usize) {
+            *until = Timestamp::MIN;
+        }
+    }
+
     /// Whether the series in `slot` has its sample of this time.
     #[inline]
     pub(crate) fn has(&self, slot: u32, time: Timestamp) -> bool {
@@ -102,5 +109,8 @@ mod tests {
         mapped.note(2, 5);
         assert!(mapped.has(2, 10) && mapped.has(2, -3) && !mapped.has(2, 11));
         assert!(!mapped.has(1, Timestamp::MIN) && !mapped.has(3, 0));
+        mapped.forget(2);
+        mapped.forget(7);
+        assert!(!mapped.has(2, 10));
     }
 }

@@ -21,4 +21,5 @@ mod peers;
 mod peers_snapshot;
 mod reopen;
 mod round_trip;
+mod stale;
 mod support;
