@@ -121,6 +121,7 @@ impl Engine {
         hints.window = select.window;
         hints.sorted = select.sorted || limited;
         hints.projection = select.labels.clone();
+        hints.newest = select.newest;
         hints.function = select.function.map(str::to_owned);
         let request = SelectRequest {
             matchers: select.matchers.clone(),

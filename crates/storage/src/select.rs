@@ -43,6 +43,9 @@ pub struct SelectHints {
     pub sorted: bool,
     /// The caller needs at most this many series; 0 for no limit.
     pub limit: usize,
+    /// Of each series, the caller looks at nothing but the newest sample in the range. A store may leave
+    /// out the others.
+    pub newest: bool,
 }
 
 /// Labels that a caller needs. A store may deliver more labels than asked for; when it delivers

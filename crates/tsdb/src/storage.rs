@@ -65,7 +65,7 @@ impl Sources<'_> {
     pub(crate) fn select(&self, request: &SelectRequest) -> Result<Box<dyn SeriesCursor>> {
         // The head is looked at first: what leaves it for a block in the
         // meantime is found twice rather than not at all.
-        let view = View::new(self.head, request.range);
+        let view = View::new(self.head, request.range).of_newest(request.hints.newest);
         let slots = self.slots_in(request.range, &request.matchers);
         let blocks = self.blocks.overlapping(request.range);
         if blocks.is_empty() && !request.hints.sorted && self.warning.is_none() {

@@ -87,6 +87,9 @@ impl Writer<'_> {
         if select.offset != 0 {
             text += &format!(" offset {} ms", select.offset);
         }
+        if select.newest {
+            text += " newest";
+        }
         match &select.labels {
             Projection::All => {}
             Projection::Only(labels) => text += &format!(" labels {}", labels.join(",")),

@@ -10,6 +10,7 @@ mod estimate;
 mod explain;
 mod fold;
 mod invariant;
+mod newest;
 mod order;
 mod project;
 mod propagate;
@@ -77,6 +78,8 @@ pub(crate) struct SelectPlan {
     pub(crate) stats_only: bool,
     /// Answers depend on the order of the series.
     pub(crate) sorted: bool,
+    /// Nothing but the newest sample of each series is looked at.
+    pub(crate) newest: bool,
 }
 
 /// An operator.

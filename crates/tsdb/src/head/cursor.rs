@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headwater_model::{Labels, SeriesColumns, TimeRange};
+use headwater_model::{Labels, SeriesColumns, TimeRange, Timestamp};
 use headwater_storage::{Error, ErrorKind, Result, SeriesCursor};
 
 use super::Head;
@@ -15,6 +15,8 @@ pub(crate) struct View {
     head: Arc<Head>,
     snapshot: Arc<Snapshot>,
     range: TimeRange,
+    /// Of each series only the newest sample is asked for.
+    newest: bool,
 }
 
 impl View {
@@ -23,6 +25,25 @@ impl View {
             head: Arc::clone(head),
             snapshot: Arc::new(head.snapshot()),
             range,
+            newest: false,
+        }
+    }
+
+    /// The same view for a reader who looks at nothing but the newest sample of each series.
+    pub(crate) fn of_newest(mut self, newest: bool) -> View {
+        self.newest = newest;
+        self
+    }
+
+    /// The only sample of a series that the reader looks at, if it is at hand.
+    pub(crate) fn newest_float(&self, slot: u32) -> Option<(Timestamp, f64)> {
+        if !self.newest {
+            return None;
+        }
+        let series = self.head.slots.get(slot)?.lock();
+        match series.alive {
+            true => series.newest_float(self.range, self.snapshot.sees),
+            false => None,
         }
     }
 
@@ -113,6 +134,10 @@ impl SeriesCursor for HeadCursor {
         let Some((slot, labels)) = self.current.take() else {
             return Ok(());
         };
+        if let Some((time, value)) = self.view.newest_float(slot) {
+            into.floats.push(time, value);
+            return Ok(());
+        }
         self.view.see_into(slot, &mut self.seen);
         self.seen.decode(&labels, into)
     }

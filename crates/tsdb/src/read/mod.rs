@@ -140,7 +140,15 @@ impl SeriesCursor for StoreCursor {
     fn read(&mut self, into: &mut SeriesColumns) -> Result<()> {
         into.clear();
         match self.current.take() {
-            Some(found) => self.reader.read(&self.view, &found, into),
+            Some(found) => {
+                if let [Part::Head(slot)] = found.parts[..]
+                    && let Some((time, value)) = self.view.newest_float(slot)
+                {
+                    into.floats.push(time, value);
+                    return Ok(());
+                }
+                self.reader.read(&self.view, &found, into)
+            }
             None => Ok(()),
         }
     }

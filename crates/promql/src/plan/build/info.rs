@@ -48,6 +48,7 @@ impl Builder {
             step: if grid.len() > 1 { grid.step() } else { 0 },
             labels: Projection::All,
             stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
+            newest: false,
             sorted: self.sorted,
         });
         Ok(Kind::Info {

@@ -15,7 +15,7 @@ use super::invariant::is_invariant;
 use super::order;
 use super::share::Shared;
 use super::{AggregateNode, Counts, Kind, Node, Param, Part, Plan, RangeInput, Root, SelectPlan};
-use super::{project, propagate};
+use super::{newest, project, propagate};
 use crate::syntax::ast::{Aggregate, Binary, Expr, ValueType};
 use crate::syntax::position::PosRange;
 
@@ -69,6 +69,7 @@ pub(crate) fn build(expr: &Expr, times: Times, optimise: Option<&str>) -> Built<
     if optimised {
         propagate::apply(&mut plan);
         project::apply(&mut plan);
+        newest::apply(&mut plan);
     }
     Ok(plan)
 }

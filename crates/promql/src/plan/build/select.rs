@@ -85,6 +85,7 @@ impl Builder {
             labels: Projection::All,
             stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
             sorted: self.sorted,
+            newest: false,
         });
         Ok(self.selects.len() - 1)
     }
