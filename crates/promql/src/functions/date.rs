@@ -42,30 +42,32 @@ pub(crate) fn rfc3339(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// The hour that Go finds in the smallest integer: it counts from the year -292277022399, and
-/// getting there wraps around.
-const fn wrapped_hour() -> i64 {
-    const SECONDS_TO_YEAR_1: u64 = 62_135_596_800;
-    const SECONDS_BEFORE_YEAR_1: u64 = (292_277_022_400 / 400 * 146_097 + 306) * 86_400;
-    let seconds = (i64::MIN as u64)
-        .wrapping_add(SECONDS_TO_YEAR_1)
-        .wrapping_add(SECONDS_BEFORE_YEAR_1);
-    (seconds % 86_400 / 3600) as i64
+/// Seconds from the first day that Go can tell, a first of March, to 1970.
+const SECONDS_BEFORE_1970: i128 = 9_223_372_028_741_760_000;
+
+/// The moment, in seconds since 1970, that Go takes a float for. What is not a number or too large
+/// becomes the smallest integer, as on x86-64, and what is before its first day wraps around.
+fn moment(seconds: f64) -> i128 {
+    let out_of_range = seconds.is_nan() || seconds.abs() >= 9_223_372_036_854_775_808.0;
+    let whole = if out_of_range {
+        i128::from(i64::MIN)
+    } else {
+        i128::from(seconds as i64)
+    };
+    if whole < -SECONDS_BEFORE_1970 {
+        whole + (1 << 64)
+    } else {
+        whole
+    }
 }
 
 /// The part of the date that `function` names.
 pub(crate) fn part(function: FunctionId, seconds: f64) -> f64 {
-    // As in Go on x86-64, what is not a number or too large becomes the smallest integer.
-    let out_of_range = seconds.is_nan() || seconds.abs() >= 9_223_372_036_854_775_808.0;
-    let whole = if out_of_range {
-        i64::MIN / 2
-    } else {
-        seconds as i64
-    };
-    let (days, second) = (whole.div_euclid(86_400), whole.rem_euclid(86_400));
+    let moment = moment(seconds);
+    let days = moment.div_euclid(86_400) as i64;
+    let second = moment.rem_euclid(86_400) as i64;
     let (year, month, day) = civil(days);
     let value = match function {
-        FunctionId::Hour if out_of_range => wrapped_hour(),
         FunctionId::Year => year,
         FunctionId::Month => month,
         FunctionId::DayOfMonth => day,
@@ -104,5 +106,18 @@ mod tests {
             assert_eq!(part(function, leap), expected, "{function:?}");
         }
         assert_eq!(part(FunctionId::Year, -1.0), 1969.0);
+        // 292277026596-12-04T15:30:08Z, a Sunday, is where all that is out of range ends up.
+        for (function, expected) in [
+            (FunctionId::Year, 292_277_026_596.0),
+            (FunctionId::Month, 12.0),
+            (FunctionId::DayOfMonth, 4.0),
+            (FunctionId::DayOfWeek, 0.0),
+            (FunctionId::DayOfYear, 339.0),
+            (FunctionId::Hour, 15.0),
+            (FunctionId::Minute, 30.0),
+        ] {
+            assert_eq!(part(function, f64::NAN), expected, "{function:?}");
+            assert_eq!(part(function, 9.3e18), expected, "{function:?}");
+        }
     }
 }

@@ -13,8 +13,8 @@ pub(crate) fn apply(function: FunctionId, value: f64, params: [f64; 2]) -> f64 {
         F::Exp => value.exp(),
         F::Sqrt => value.sqrt(),
         F::Ln => natural_logarithm(value),
-        F::Log2 => value.log2(),
-        F::Log10 => value.log10(),
+        F::Log2 => binary_logarithm(value),
+        F::Log10 => natural_logarithm(value) * INVERSE_LN_10,
         F::Sin => value.sin(),
         F::Cos => value.cos(),
         F::Tan => value.tan(),
@@ -46,14 +46,65 @@ pub(crate) fn apply(function: FunctionId, value: f64, params: [f64; 2]) -> f64 {
     }
 }
 
-/// As Go has it on x86-64: the exponent of the tiniest numbers is read as it is stored, so that they
-/// all come out near the smallest normal one.
+/// 1 / ln 10, rounded once.
+const INVERSE_LN_10: f64 = 0.434_294_481_903_251_8;
+
+/// As Go has it on x86-64, to the last bit, for the comparisons and the rounding that follow: with
+/// m between sqrt(1/2) and sqrt(2), f = m - 1 and s = f / (2 + f), ln(m) = f - f^2/2 + s (f^2/2 + R(s^2)).
+/// Source: `e_log.c` of FreeBSD's msun. The exponent of the tiniest numbers is read as it is
+/// stored, so that they all come out near the smallest normal one.
 fn natural_logarithm(value: f64) -> f64 {
-    if !value.is_subnormal() || value < 0.0 {
+    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    const ODD: [f64; 4] = [
+        6.666_666_666_666_735e-1,
+        2.857_142_874_366_239e-1,
+        1.818_357_216_161_805e-1,
+        1.479_819_860_511_658_6e-1,
+    ];
+    const EVEN: [f64; 3] = [
+        3.999_999_999_940_942e-1,
+        2.222_219_843_214_978_4e-1,
+        1.531_383_769_920_937_3e-1,
+    ];
+    if value.is_nan() || value <= 0.0 || value == f64::INFINITY {
         return value.ln();
     }
-    let fraction = f64::from_bits(value.to_bits() | 0.5f64.to_bits());
-    fraction.ln() - 1022.0 * std::f64::consts::LN_2
+    let bits = value.to_bits();
+    let mut exponent = (bits >> 52) as f64 - 1022.0;
+    let mut mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 0.5f64.to_bits());
+    if mantissa <= std::f64::consts::FRAC_1_SQRT_2 {
+        mantissa *= 2.0;
+        exponent -= 1.0;
+    }
+    let f = mantissa - 1.0;
+    let s = f / (2.0 + f);
+    let s2 = s * s;
+    let s4 = s2 * s2;
+    let odd = s2 * (ODD[0] + s4 * (ODD[1] + s4 * (ODD[2] + s4 * ODD[3])));
+    let even = s4 * (EVEN[0] + s4 * (EVEN[1] + s4 * EVEN[2]));
+    let half_square = 0.5 * f * f;
+    let rest = s * (half_square + (odd + even)) + exponent * LN_2_LOW;
+    exponent * LN_2_HIGH - ((half_square - rest) - f)
+}
+
+/// Exact for powers of two; the exponent is counted apart.
+fn binary_logarithm(value: f64) -> f64 {
+    if !value.is_finite() || value <= 0.0 {
+        return value.log2();
+    }
+    // 2^54 lifts what is too small for a stored exponent of its own.
+    let (scaled, lift) = match value.is_subnormal() {
+        true => (value * 18_014_398_509_481_984.0, 54.0),
+        false => (value, 0.0),
+    };
+    let bits = scaled.to_bits();
+    let exponent = (bits >> 52) as f64 - 1022.0 - lift;
+    let fraction = f64::from_bits(bits & ((1 << 52) - 1) | 0.5f64.to_bits());
+    if fraction == 0.5 {
+        return exponent - 1.0;
+    }
+    natural_logarithm(fraction) * std::f64::consts::LOG2_E + exponent
 }
 
 fn sign(value: f64) -> f64 {
@@ -99,6 +150,48 @@ pub(crate) fn modulo(value: f64, by: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logarithms_are_those_of_go() {
+        for (value, ln, log2, log10) in [
+            (1.0, 0.0, 0.0, 0.0),
+            (
+                3.0,
+                1.098_612_288_668_109_6,
+                1.584_962_500_721_156_3,
+                0.477_121_254_719_662_4,
+            ),
+            (
+                0.1,
+                -2.302_585_092_994_045_5,
+                -3.321_928_094_887_362,
+                -0.999_999_999_999_999_9,
+            ),
+            (
+                1e15,
+                34.538_776_394_910_684,
+                49.828_921_423_310_43,
+                14.999_999_999_999_998,
+            ),
+            (
+                5e-324,
+                -709.089_565_712_824_1,
+                -1074.0,
+                -307.953_685_564_252_8,
+            ),
+        ] {
+            assert_eq!(natural_logarithm(value), ln, "ln {value}");
+            assert_eq!(binary_logarithm(value), log2, "log2 {value}");
+            assert_eq!(
+                apply(FunctionId::Log10, value, [0.0; 2]),
+                log10,
+                "log10 {value}"
+            );
+        }
+        assert_eq!(natural_logarithm(0.0), f64::NEG_INFINITY);
+        assert_eq!(natural_logarithm(f64::INFINITY), f64::INFINITY);
+        assert!(binary_logarithm(-1.0).is_nan() && natural_logarithm(-1.0).is_nan());
+    }
 
     #[test]
     fn rounding_and_clamping() {

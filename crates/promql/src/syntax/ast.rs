@@ -464,6 +464,8 @@ pub struct Matching {
     pub fill_left: Option<f64>,
     /// Stands in for a right side that is missing.
     pub fill_right: Option<f64>,
+    /// `fill` was written, which is both at once.
+    pub fill_alike: bool,
 }
 
 /// `lhs op rhs`

@@ -28,6 +28,8 @@ pub(crate) struct Lexer<'a> {
     got_colon: bool,
     /// No number was seen yet since the bracket opened: only duration arithmetic may stand here.
     bracket_fresh: bool,
+    /// A number was seen in some bracket, this one or an earlier one.
+    got_duration: bool,
 }
 
 impl<'a> Lexer<'a> {
@@ -41,6 +43,7 @@ impl<'a> Lexer<'a> {
             bracket_open: false,
             got_colon: false,
             bracket_fresh: false,
+            got_duration: false,
         }
     }
 
@@ -175,6 +178,7 @@ impl<'a> Lexer<'a> {
                 return word.map_or_else(|| self.error(start, message()), Ok);
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
+            b':' if !self.bracket_open => self.word(),
             b'0'..=b'9' => return self.number(),
             b'.' if self.peek_second().is_some_and(|next| next.is_ascii_digit()) => {
                 return self.number();
@@ -237,13 +241,16 @@ impl<'a> Lexer<'a> {
     }
 
     fn colon(&mut self) -> Result<Item, ParseError> {
-        if self.bracket_open && self.bracket_fresh {
-            return self.error(
-                self.at + 1,
-                "unexpected colon before duration in duration expression",
-            );
-        }
-        if !self.bracket_open || self.got_colon {
+        if self.bracket_fresh {
+            if !self.got_duration {
+                let message = "unexpected colon before duration in duration expression";
+                return self.error(self.at + 1, message);
+            }
+            if self.got_colon {
+                let message = "unexpected repeated colon in duration expression";
+                return self.error(self.at + 1, message);
+            }
+        } else if self.got_colon {
             return self.error(self.at, "unexpected colon ':'");
         }
         self.got_colon = true;
@@ -344,16 +351,23 @@ impl<'a> Lexer<'a> {
             .take_while(|b| is_word(**b) || **b == b':')
             .count();
         let word = &self.text[start..start + len];
-        let token = keyword(word).unwrap_or(if word.contains(':') {
-            Token::MetricIdentifier
-        } else {
-            Token::Identifier
-        });
+        let token = match keyword(word) {
+            // Metrics of these names are older than the modifiers.
+            Some(Token::Fill | Token::FillLeft | Token::FillRight)
+                if !paren_follows(&self.text[start + len..]) =>
+            {
+                Token::Identifier
+            }
+            Some(token) => token,
+            None if word.contains(':') => Token::MetricIdentifier,
+            None => Token::Identifier,
+        };
         self.emit(token, len)
     }
 
     fn number(&mut self) -> Result<Item, ParseError> {
         let start = self.at;
+        self.got_duration |= self.bracket_open && self.bracket_fresh;
         self.bracket_fresh = false;
         if self.scan_number() {
             return Ok(self.item(Token::Number, start));
@@ -372,59 +386,50 @@ impl<'a> Lexer<'a> {
         found
     }
 
-    /// Reads `[.]digits` with dots, underscores and one exponent. Answers whether what was read can
-    /// be a number; the cursor stays where the doubt arose, which error messages show.
+    /// Reads digits with dots, underscores and one exponent. Answers whether what was read can be a
+    /// number; the cursor stays where the doubt arose, which error messages show. What passes here
+    /// and yet is none (`.5.5`, `0.5.5`) is refused when its value is asked for.
     fn scan_number(&mut self) -> bool {
         let start = self.at;
         let hex = self.accept(b"0") && self.accept(b"xX");
         if hex {
             self.accept(b"_");
         }
-        let is_digit = |byte: u8| {
-            if hex {
-                byte.is_ascii_hexdigit()
-            } else {
-                byte.is_ascii_digit()
-            }
+        let digits: &[u8] = if hex {
+            b"0123456789abcdefABCDEF"
+        } else {
+            b"0123456789"
         };
+        self.accept(b".");
+        self.accept(digits);
         let (mut dot, mut exponent) = (false, false);
-        if !hex && self.accept(b".") {
-            dot = true;
-        }
-        while let Some(byte) = self.peek() {
-            if is_digit(byte) {
-                self.at += 1;
-                continue;
-            }
-            match byte {
-                b'.' => {
-                    self.at += 1;
-                    if dot || hex || self.accept(b"_.") {
-                        return false;
-                    }
-                    dot = true;
+        loop {
+            if self.accept(b".") {
+                // Fractions have no base but ten.
+                if dot || self.accept(b"_.") || hex {
+                    return false;
                 }
-                b'e' | b'E' => {
-                    self.at += 1;
-                    if exponent {
-                        return false;
-                    }
-                    exponent = true;
-                    self.accept(b"+-");
-                    if self.accept(b"._eE") || self.peek().is_none() {
-                        return false;
-                    }
+                dot = true;
+            } else if self.accept(b"eE") {
+                if exponent {
+                    return false;
                 }
-                b'_' => {
-                    self.at += 1;
-                    if self.accept(b"._eE") || self.peek().is_none() {
-                        return false;
-                    }
+                exponent = true;
+                self.accept(b"+-");
+                if self.accept(b"._eE") || self.peek().is_none() {
+                    return false;
                 }
-                _ => break,
+            } else if self.accept(b"_") {
+                if self.accept(b"._eE") || self.peek().is_none() {
+                    return false;
+                }
+            } else if self.accept(digits) {
+                // A run of hexadecimal digits swallows the letters that begin an exponent elsewhere.
+                while self.accept(digits) {}
+            } else {
+                return self.at > start && !self.peek().is_some_and(is_word);
             }
         }
-        self.at > start && !self.peek().is_some_and(is_word)
     }
 
     /// Continues after digits that turned out not to be a number: a unit, more digits, a unit ...
@@ -465,6 +470,10 @@ impl<'a> Lexer<'a> {
                     if let Err(message) = self.escape(quote) {
                         return self.error(start, message);
                     }
+                }
+                // Either bytes that were no UTF-8 and came replaced, or the replacement itself.
+                Some(0xef) if self.text[self.at..].starts_with('\u{fffd}') => {
+                    return self.error(start, "invalid UTF-8 rune");
                 }
                 _ => self.at += 1,
             }
@@ -510,12 +519,22 @@ impl<'a> Lexer<'a> {
     /// The character at the cursor as Go's `%#U` prints it.
     fn code_point(&self) -> String {
         let c = self.text[self.at..].chars().next().unwrap_or('\u{fffd}');
-        format!("U+{:04X} '{c}'", u32::from(c))
+        let number = u32::from(c);
+        if quoted_char(c).contains('\\') && c != '\'' {
+            return format!("U+{number:04X}");
+        }
+        format!("U+{number:04X} '{c}'")
     }
 }
 
 pub(crate) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Whether an opening parenthesis is the first thing in `rest` that is no blank.
+pub(crate) fn paren_follows(rest: &str) -> bool {
+    rest.trim_start_matches([' ', '\t', '\n', '\r'])
+        .starts_with('(')
 }
 
 /// A character as Go's `%q` prints it.

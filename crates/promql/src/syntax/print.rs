@@ -253,9 +253,7 @@ impl Display for BinaryHead<'_> {
             f.write_char(')')?;
         }
         match (matching.fill_left, matching.fill_right) {
-            (Some(left), Some(right)) if left.to_bits() == right.to_bits() => {
-                write_fill(f, "fill", left)
-            }
+            (Some(value), _) if matching.fill_alike => write_fill(f, "fill", value),
             (left, right) => {
                 left.map_or(Ok(()), |value| write_fill(f, "fill_left", value))?;
                 right.map_or(Ok(()), |value| write_fill(f, "fill_right", value))

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     Eof,
+    /// What the lexer could not make out; the parser keeps the error.
+    Bad,
     // Punctuation.
     LeftParen,
     RightParen,
@@ -140,6 +142,18 @@ impl Token {
                 op,
                 BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::Atan2
             ),
+            Self::Without => false,
+            _ => self.may_name_metric(),
+        }
+    }
+
+    /// What an expression may begin with.
+    pub(crate) const fn may_begin_expression(self) -> bool {
+        match self {
+            Self::Number | Self::Duration | Self::String | Self::LeftParen | Self::LeftBrace => {
+                true
+            }
+            Self::Op(op) => matches!(op, BinaryOp::Add | BinaryOp::Sub) || self.may_name_metric(),
             _ => self.may_name_metric(),
         }
     }
@@ -155,26 +169,22 @@ impl Token {
                 | Self::Offset
                 | Self::On
                 | Self::Without
-                | Self::Start
-                | Self::End
-                | Self::Step
-                | Self::Range
                 | Self::Anchored
                 | Self::Smoothed
                 | Self::Fill
                 | Self::FillLeft
                 | Self::FillRight
-                | Self::MinOf
-                | Self::MaxOf
         )
     }
 
     /// How error messages name a token whose text is `text`.
     pub(crate) fn describe(self, text: &str) -> String {
         let quoted = |text: &str| headwater_model::quote::go_quoted(text);
+        // Ten characters, of what is longer than ten bytes.
         let shortened = |text: &str| match text.char_indices().nth(10) {
-            Some((at, _)) if text.len() > 10 => format!("{}...", quoted(&text[..at])),
-            _ => quoted(text),
+            Some((at, _)) => format!("{}...", quoted(&text[..at])),
+            None if text.len() > 10 => format!("{}...", quoted(text)),
+            None => quoted(text),
         };
         match self {
             Self::Eof => "end of input".to_owned(),

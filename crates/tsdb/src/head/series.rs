@@ -337,6 +337,18 @@ impl Series {
         }
     }
 
+    /// The newest sample of all if it is a plain float in `range` that a reader may see: known without
+    /// decoding anything.
+    pub(crate) fn newest_float(&self, range: TimeRange, sees: CommitId) -> Option<(Timestamp, f64)> {
+        let Growing::Floats(floats) = &self.open.growing else {
+            return None;
+        };
+        let (time, value) = (floats.last_time(), floats.last_value());
+        let is_seen = floats.count() > 0 && self.visible_until(sees) >= time;
+        let is_plain = self.late().is_none() && self.deleted().is_empty();
+        (is_seen && is_plain && range.contains(time)).then_some((time, value))
+    }
+
     /// The samples that came late, if there are any.
     pub(crate) fn late(&self) -> Option<&Late> {
         let late = self.rare.as_ref().map(|rare| &rare.late)?;

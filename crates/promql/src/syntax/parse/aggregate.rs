@@ -29,14 +29,16 @@ impl Parser<'_> {
 
     pub(super) fn aggregate(&mut self, op: AggregateOp) -> Result<Expr, ParseError> {
         let start = self.take()?.range.start;
+        self.aggregations += 1;
         let before = self.grouping()?;
-        if self.peek() != Token::LeftParen {
-            return Err(self.unexpected("aggregation", ""));
-        }
         let args = self.arguments()?;
+        self.aggregations -= 1;
         let grouping = match before {
             Some(grouping) => grouping,
-            None => self.grouping()?.unwrap_or_default(),
+            None => {
+                self.check_next()?;
+                self.grouping()?.unwrap_or_default()
+            }
         };
         let range = PosRange::new(start, self.last_closing);
         let (expr, param) = self.aggregate_arguments(op, args, range)?;
@@ -108,13 +110,18 @@ impl Parser<'_> {
 
     fn grouping_label(&mut self) -> Result<String, ParseError> {
         if self.peek() == Token::String {
-            return Ok(self.string_literal()?.value);
+            let label = self.string_literal()?;
+            if label.value.is_empty() || label.not_utf8.is_some() {
+                let quoted = label.to_string();
+                let message = format!("invalid label name for grouping: {quoted}");
+                return Err(self.error(label.range, message));
+            }
+            return Ok(label.value);
         }
-        let text = self.text_of(self.next);
-        if !self.peek().may_name_label() || !headwater_model::name::is_legacy_label_name(text) {
+        if !self.peek().may_name_label() {
             return Err(self.unexpected("grouping opts", "label"));
         }
-        self.take()?;
-        Ok(text.to_owned())
+        let item = self.take()?;
+        Ok(self.text_of(item).to_owned())
     }
 }

@@ -97,6 +97,7 @@ impl Parser<'_> {
 
     fn positive_duration(&mut self, rule: Rule) -> Result<Duration, ParseError> {
         let expr = self.duration_expr(0, rule)?;
+        self.check_next()?;
         if let DurationKind::Number(number) = &expr.kind
             && number.value <= 0.0
         {
@@ -160,12 +161,8 @@ impl Parser<'_> {
         match self.peek() {
             Token::Number | Token::Duration => {
                 let number = self.number_literal()?;
-                self.check_size(number)?;
-                Ok(DurationExpr {
-                    kind: DurationKind::Number(number),
-                    wrapped: false,
-                    range: number.range,
-                })
+                self.check_size(number, number.range)?;
+                Ok(number_expr(number))
             }
             Token::LeftParen => {
                 let open = self.take()?;
@@ -220,11 +217,11 @@ impl Parser<'_> {
         })
     }
 
-    fn check_size(&self, number: NumberLiteral) -> Result<(), ParseError> {
+    fn check_size(&self, number: NumberLiteral, blamed: PosRange) -> Result<(), ParseError> {
         if number.value.abs() <= i64::MAX as f64 / 1e9 {
             return Ok(());
         }
-        Err(self.error(number.range, "duration out of range"))
+        Err(self.error(blamed, "duration out of range"))
     }
 
     /// `offset 5m`, `offset -step()`, `offset (1m * 2)`; operators outside parentheses do not belong to it.
@@ -233,9 +230,15 @@ impl Parser<'_> {
         let range = expr.range();
         let amount = match self.peek() {
             Token::Op(BinaryOp::Add | BinaryOp::Sub) => {
+                let sign = self.next.range;
                 let (start, negative) = self.sign()?;
-                let operand = self.duration_primary(Rule::Offset)?;
-                signed(negative, start, operand)
+                if matches!(self.peek(), Token::Number | Token::Duration) {
+                    let number = self.number_literal()?;
+                    self.check_size(number, sign)?;
+                    signed(negative, start, number_expr(number))
+                } else {
+                    signed(negative, start, self.duration_primary(Rule::Offset)?)
+                }
             }
             _ => self.duration_primary(Rule::Offset)?,
         };
@@ -254,6 +257,14 @@ impl Parser<'_> {
         *offset = simplify(amount);
         *end = self.last_closing;
         Ok(expr)
+    }
+}
+
+const fn number_expr(number: NumberLiteral) -> DurationExpr {
+    DurationExpr {
+        kind: DurationKind::Number(number),
+        wrapped: false,
+        range: number.range,
     }
 }
 
@@ -277,7 +288,10 @@ fn signed(negative: bool, start: u32, mut operand: DurationExpr) -> DurationExpr
 
 fn simplify(expr: DurationExpr) -> Duration {
     match expr.kind {
-        DurationKind::Number(number) => Duration::Fixed((number.value * 1000.0).round() as i64),
+        // Counted in nanoseconds; what is left beyond milliseconds is dropped.
+        DurationKind::Number(number) => {
+            Duration::Fixed((number.value * 1e9).round() as i64 / 1_000_000)
+        }
         _ => Duration::Expr(Box::new(expr)),
     }
 }

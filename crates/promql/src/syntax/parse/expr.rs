@@ -32,6 +32,13 @@ impl Parser<'_> {
         // Powers associate to the right.
         let min = op.precedence() - u8::from(op == BinaryOp::Pow);
         let rhs = self.expression(min)?;
+        let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
+        if fills && !self.options.fill_modifiers {
+            self.check_next()?;
+            let range = lhs.range().merge(rhs.range());
+            let message = "binop fill modifiers are experimental and not enabled";
+            return Err(self.error(range, message));
+        }
         Ok(Expr::Binary(Box::new(Binary {
             op,
             lhs,
@@ -62,30 +69,37 @@ impl Parser<'_> {
         Ok(matching)
     }
 
+    /// `fill(0)`, or `fill_left(0)` and `fill_right(0)` in any order.
     fn fill_modifiers(&mut self, matching: &mut Matching) -> Result<(), ParseError> {
-        while matches!(
-            self.peek(),
-            Token::Fill | Token::FillLeft | Token::FillRight
-        ) && self.paren_follows()
-        {
-            let item = self.take()?;
-            if !self.options.fill_modifiers {
-                return Err(self.error(
-                    item.range,
-                    "binop fill modifiers are experimental and not enabled",
-                ));
+        match self.peek() {
+            Token::Fill => {
+                let value = Some(self.fill_value()?);
+                (matching.fill_left, matching.fill_right) = (value, value);
+                matching.fill_alike = true;
             }
-            self.expect(Token::LeftParen, "fill modifier", "\"(\"")?;
-            let value = self.signed_number("fill modifier", "number")?;
-            self.expect(Token::RightParen, "fill modifier", "\")\"")?;
-            if item.token != Token::FillRight {
-                matching.fill_left = Some(value);
+            Token::FillLeft => {
+                matching.fill_left = Some(self.fill_value()?);
+                if self.peek() == Token::FillRight {
+                    matching.fill_right = Some(self.fill_value()?);
+                }
             }
-            if item.token != Token::FillLeft {
-                matching.fill_right = Some(value);
+            Token::FillRight => {
+                matching.fill_right = Some(self.fill_value()?);
+                if self.peek() == Token::FillLeft {
+                    matching.fill_left = Some(self.fill_value()?);
+                }
             }
+            _ => {}
         }
         Ok(())
+    }
+
+    fn fill_value(&mut self) -> Result<f64, ParseError> {
+        self.take()?;
+        self.expect(Token::LeftParen, "", "")?;
+        let value = self.signed_number("", "")?;
+        self.expect(Token::RightParen, "", "")?;
+        Ok(value)
     }
 
     fn prefix(&mut self) -> Result<Expr, ParseError> {
@@ -194,7 +208,8 @@ impl Parser<'_> {
                 return Ok(args);
             }
             let comma = self.expect(Token::Comma, "", "")?;
-            if self.peek() == Token::RightParen {
+            if !self.peek().may_begin_expression() {
+                self.check_next()?;
                 return Err(self.error(
                     comma.range,
                     "trailing commas not allowed in function call args",

@@ -9,7 +9,7 @@ mod selector;
 use super::ast::{Expr, VectorSelector};
 use super::check;
 use super::error::ParseError;
-use super::lex::{Item, Lexer};
+use super::lex::{self, Item, Lexer};
 use super::position::PosRange;
 use super::token::Token;
 
@@ -122,8 +122,12 @@ pub(super) struct Parser<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
     next: Item,
+    /// What is wrong with the next token, if it is [`Token::Bad`].
+    bad: Option<ParseError>,
     /// End of the last token that closes something; ends of ranges are taken from here.
     last_closing: u32,
+    /// Aggregations whose arguments are not closed yet.
+    aggregations: u32,
     options: ParseOptions,
     nesting: u32,
     depth: u32,
@@ -135,17 +139,42 @@ impl<'a> Parser<'a> {
             let message = format!("query is longer than {MAX_QUERY_BYTES} bytes");
             return Err(ParseError::new(text, PosRange::new(0, 0), message));
         }
-        let mut lexer = Lexer::new(text);
-        let next = lexer.next()?;
-        Ok(Self {
+        let mut parser = Self {
             text,
-            lexer,
-            next,
+            lexer: Lexer::new(text),
+            next: Item {
+                token: Token::Eof,
+                range: PosRange::default(),
+            },
+            bad: None,
             last_closing: 0,
+            aggregations: 0,
             options,
             nesting: 0,
             depth: 0,
-        })
+        };
+        parser.look();
+        Ok(parser)
+    }
+
+    /// Looks at one token more. What is wrong with it is told when a rule wants to see it, and not if
+    /// the rule at hand ends without it and has something to object.
+    fn look(&mut self) {
+        match self.lexer.next() {
+            Ok(item) => self.next = item,
+            Err(error) => {
+                self.next = Item {
+                    token: Token::Bad,
+                    range: error.range,
+                };
+                self.bad = Some(error);
+            }
+        }
+    }
+
+    /// A rule that needs to see the next token ends here.
+    fn check_next(&self) -> Result<(), ParseError> {
+        self.bad.clone().map_or(Ok(()), Err)
     }
 
     fn peek(&self) -> Token {
@@ -165,7 +194,8 @@ impl<'a> Parser<'a> {
         ) {
             self.last_closing = item.range.end;
         }
-        self.next = self.lexer.next()?;
+        self.check_next()?;
+        self.look();
         Ok(item)
     }
 
@@ -203,8 +233,16 @@ impl<'a> Parser<'a> {
         ParseError::new(self.text, range, message)
     }
 
-    /// The next token cannot stand here.
+    /// The next token cannot stand here. Where no rule has words of its own, the innermost open
+    /// aggregation is blamed.
     fn unexpected(&self, context: &str, expected: &str) -> ParseError {
+        if let Some(error) = &self.bad {
+            return error.clone();
+        }
+        let context = match context {
+            "" if self.aggregations > 0 => "aggregation",
+            context => context,
+        };
         let mut message = format!(
             "unexpected {}",
             self.next.token.describe(self.text_of(self.next))
@@ -255,8 +293,6 @@ impl<'a> Parser<'a> {
 
     /// Whether the next token is followed by an opening parenthesis.
     fn paren_follows(&self) -> bool {
-        let rest =
-            self.text[self.next.range.end as usize..].trim_start_matches([' ', '\t', '\n', '\r']);
-        rest.starts_with('(')
+        lex::paren_follows(&self.text[self.next.range.end as usize..])
     }
 }
