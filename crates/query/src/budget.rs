@@ -202,6 +202,22 @@ impl Hold {
         self.grow(samples, bytes, operator)
     }
 
+    /// Takes more room if less than this is held: for memory that is used again and again and grows
+    /// with the largest of its contents.
+    ///
+    /// # Errors
+    /// As [`Hold::grow`].
+    pub fn at_least(&mut self, samples: u64, bytes: u64, operator: &str) -> Result<(), QueryError> {
+        let more = (
+            samples.saturating_sub(self.samples),
+            bytes.saturating_sub(self.bytes),
+        );
+        match more {
+            (0, 0) => Ok(()),
+            (samples, bytes) => self.grow(samples, bytes, operator),
+        }
+    }
+
     fn release(&mut self) {
         let state = &self.budget.0;
         state.samples.fetch_sub(self.samples, Ordering::Relaxed);
@@ -242,6 +258,18 @@ mod tests {
         drop(hold);
         budget.hold(10, 0, "test").unwrap();
         assert_eq!(budget.peak_samples(), 16);
+    }
+
+    #[test]
+    fn room_that_is_used_again_only_grows() {
+        let budget = Budget::new(Limits::NONE.with_bytes(100));
+        let mut hold = budget.hold(0, 0, "test").unwrap();
+        for (samples, bytes, held) in [(2, 32, 32), (1, 16, 32), (1, 40, 40)] {
+            hold.at_least(samples, bytes, "test").unwrap();
+            assert_eq!((hold.bytes(), budget.bytes()), (held, held));
+        }
+        assert_eq!(budget.peak_samples(), 2);
+        hold.at_least(1, 101, "test").unwrap_err();
     }
 
     #[test]

@@ -44,12 +44,18 @@ impl CancelToken {
         self.state.store(CANCELED, Ordering::Relaxed);
     }
 
+    /// Whether [`CancelToken::cancel`] was called; cheaper than a check, which looks at the clock too.
+    #[inline]
+    pub fn is_canceled(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == CANCELED
+    }
+
     /// Fails if the work should stop. `doing` names it for the message, as in `query processing`.
     ///
     /// # Errors
     /// [`QueryErrorKind::Canceled`] or [`QueryErrorKind::Timeout`].
     pub fn check(&self, doing: &str) -> Result<(), QueryError> {
-        if self.state.load(Ordering::Relaxed) == CANCELED {
+        if self.is_canceled() {
             return Err(QueryError::new(
                 QueryErrorKind::Canceled,
                 format!("query was canceled in {doing}"),
@@ -73,7 +79,9 @@ mod tests {
     fn says_why_it_stops() {
         let token = CancelToken::new();
         token.check("query processing").unwrap();
+        assert!(!token.is_canceled());
         token.clone().cancel();
+        assert!(token.is_canceled());
         assert_eq!(
             token.check("query processing").unwrap_err().to_string(),
             "query was canceled in query processing"

@@ -1,6 +1,5 @@
 //! Aggregations that keep a running state for each group: series pass by and are forgotten.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwater_model::histogram::HistogramSum;
@@ -9,74 +8,11 @@ use headwater_query::{ABSENT, FloatAggregate, FloatGroup, Hold, is_present};
 
 use super::block::{Block, Row};
 use super::column::{Column, Key};
+use super::grouping::Grouping;
 use super::{Exec, Result, Sink};
 use crate::annotation::{Note, Operation};
 use crate::plan::{AggregateNode, Node, Param};
 use crate::syntax::ast::AggregateOp;
-
-/// Finds the group of a series.
-#[derive(Debug)]
-pub(super) struct Grouping {
-    labels: Vec<String>,
-    without: bool,
-    known: HashMap<u64, Vec<usize>>,
-    groups: Vec<Labels>,
-}
-
-impl Grouping {
-    pub(super) fn new(node: &AggregateNode) -> Self {
-        Self::by(node.grouping.clone(), node.without)
-    }
-
-    pub(super) fn by(labels: Vec<String>, without: bool) -> Self {
-        Self {
-            labels,
-            without,
-            known: HashMap::new(),
-            groups: Vec::new(),
-        }
-    }
-
-    /// The number of a series' group, counted in the order in which groups are first seen.
-    pub(super) fn of(&mut self, series: &Labels) -> usize {
-        let (labels, without) = (&self.labels, self.without);
-        let keep = |name: &str| keeps(labels, without, name);
-        let hash = if labels.is_empty() && !without {
-            0
-        } else {
-            series.hash_projected(keep)
-        };
-        let candidates = self.known.entry(hash).or_default();
-        let same = |group: &Labels| {
-            group
-                .iter()
-                .eq(series.iter().filter(|(name, _)| keep(name)))
-        };
-        if let Some(group) = candidates.iter().find(|group| same(&self.groups[**group])) {
-            return *group;
-        }
-        candidates.push(self.groups.len());
-        self.groups.push(series.project(keep));
-        self.groups.len() - 1
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.groups.len()
-    }
-
-    pub(super) fn into_labels(self) -> Vec<Labels> {
-        self.groups
-    }
-}
-
-fn keeps(labels: &[String], without: bool, name: &str) -> bool {
-    let listed = labels.iter().any(|label| label == name);
-    if without {
-        !listed && name != "__name__"
-    } else {
-        listed
-    }
-}
 
 /// The running state of a group.
 #[derive(Debug)]
@@ -446,24 +382,5 @@ impl Exec {
             whole.merge(part)?;
         }
         Ok(whole.finish())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_told_apart_by_their_labels() {
-        let mut grouping = Grouping::by(vec!["a".to_owned()], false);
-        let series =
-            |a: &str, b: &str| Labels::from_pairs([("__name__", "up"), ("a", a), ("b", b)]);
-        assert_eq!(grouping.of(&series("1", "x")), 0);
-        assert_eq!(grouping.of(&series("2", "x")), 1);
-        assert_eq!(grouping.of(&series("1", "y")), 0);
-        assert_eq!(grouping.len(), 2);
-        let mut without = Grouping::by(vec!["a".to_owned()], true);
-        assert_eq!(without.of(&series("1", "x")), without.of(&series("2", "x")));
-        assert_eq!(without.into_labels()[0].to_string(), "{b=\"x\"}");
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use headwater_model::{Labels, LabelsBuilder};
 
-use super::aggregate::Grouping;
 use super::block::{Block, Row};
 use super::column::{Cell, Column, Key};
+use super::grouping::Grouping;
 use super::{Exec, Result, execution};
 use crate::plan::{AggregateNode, Node};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use headwater_model::Labels;
 
-use super::aggregate::Grouping;
 use super::block::Block;
+use super::grouping::Grouping;
 use super::topk::{Chosen, counts};
 use super::{Exec, Result, execution};
 use crate::annotation::Note;

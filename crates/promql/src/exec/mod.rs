@@ -14,6 +14,7 @@ mod block;
 pub(crate) mod column;
 mod count_values;
 mod elements;
+mod grouping;
 mod histogram;
 mod info;
 mod labels;
@@ -28,6 +29,7 @@ mod select;
 mod set;
 mod smoothed;
 mod sort;
+pub(crate) mod spans;
 mod stream;
 pub(crate) mod tally;
 mod topk;
@@ -92,6 +94,15 @@ pub(crate) struct Exec {
     scalars: Mutex<HashMap<usize, Arc<[f64]>>>,
 }
 
+/// How many series a walk has seen.
+#[derive(Debug, Default)]
+struct Pace {
+    series: u32,
+}
+
+/// Reading the clock costs as much as reading a few samples.
+const SERIES_PER_CHECK: u32 = 16;
+
 /// Takes series one at a time. The column may be changed; its memory is used again for the next series.
 pub(crate) trait Sink {
     fn push(&mut self, key: Key, column: &mut Column) -> Result<()>;
@@ -155,6 +166,17 @@ impl Exec {
             return Err(QueryError::new(QueryErrorKind::Canceled, message));
         }
         self.cancel.check("expression evaluation")
+    }
+
+    /// The same for walks over series: each one sees whether the query is still wanted, some of them
+    /// look at the clock.
+    fn check_at(&self, pace: &mut Pace) -> Result<()> {
+        pace.series = pace.series.wrapping_add(1);
+        let stopped = self.failed.load(Ordering::Relaxed) || self.cancel.is_canceled();
+        if stopped || pace.series % SERIES_PER_CHECK == 1 {
+            return self.check();
+        }
+        Ok(())
     }
 
     /// Nothing that other threads do is of use any more.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use headwater_query::is_present;
 
-use super::aggregate::Grouping;
 use super::block::{Block, Row};
 use super::column::{Column, Key};
+use super::grouping::Grouping;
 use super::{Exec, Result};
 use crate::annotation::Note;
 use crate::functions::over::order::quantile;

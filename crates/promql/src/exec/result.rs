@@ -8,7 +8,7 @@ use headwater_query::{InstantSample, Point, RangeSeries, StepGrid, Value, is_pre
 
 use super::block::{Row, merge_same};
 use super::column::{Cell, Column, Key};
-use super::{Exec, Result, same_labelset, without_reserved};
+use super::{Exec, Pace, Result, same_labelset, without_reserved};
 use crate::plan::{Counts, Node, Root};
 
 impl Exec {
@@ -93,8 +93,9 @@ impl Exec {
         let mut hold = self.budget.hold(0, 0, "a range selector")?;
         let grid = StepGrid::instant(0);
         let mut counter = self.tally.counter(Counts::EachStep, grid);
+        let mut pace = Pace::default();
         while let Some(labels) = cursor.advance()? {
-            self.check()?;
+            self.check_at(&mut pace)?;
             let mut columns = SeriesColumns::default();
             cursor.read(&mut columns)?;
             let columns = without_stale(&columns);

@@ -42,7 +42,7 @@ impl Samples {
         if use_starts {
             std::mem::swap(&mut self.starts, &mut floats.starts);
         }
-        if self.values.iter().any(|value| is_stale_nan(*value)) {
+        if has_nan(&self.values) && self.values.iter().any(|value| is_stale_nan(*value)) {
             self.drop_stale();
         }
         if !columns.histograms.is_empty() {
@@ -105,6 +105,13 @@ impl Samples {
     pub(crate) fn len(&self) -> usize {
         self.times.len() + self.hists.len()
     }
+}
+
+/// Whether any value is not a number; without a branch, so that several are looked at at once.
+pub(crate) fn has_nan(values: &[f64]) -> bool {
+    values
+        .iter()
+        .fold(false, |found, value| found | value.is_nan())
 }
 
 /// Gives histograms that do not know whether they follow a reset a hint that says so.

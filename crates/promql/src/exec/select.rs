@@ -5,8 +5,9 @@ use std::sync::Arc;
 use headwater_model::{SeriesColumns, Timestamp, is_stale_nan};
 
 use super::column::{Column, Hist, Key};
-use super::samples::{find_resets, gallop};
-use super::{Cursor, Exec, Result, Sink, smoothed};
+use super::samples::{Ranges, find_resets, gallop, has_nan};
+use super::spans::Spans;
+use super::{Cursor, Exec, Pace, Result, Sink, smoothed};
 use crate::plan::{Node, Part, SelectPlan};
 use crate::syntax::ast::Extension;
 
@@ -34,8 +35,18 @@ impl Exec {
         let mut hists = Vec::new();
         let mut counter = self.tally.counter(node.counts, node.grid);
         let mut hold = self.budget.hold(0, 0, "a selector")?;
+        let mut pace = Pace::default();
+        let mut spans = Spans::default();
+        let ranges = Ranges {
+            grid: node.grid,
+            at: plan.at,
+            offset: plan.offset,
+            window: self.settings.lookback,
+            before: 0,
+            after: 0,
+        };
         while let Some(labels) = cursor.advance()? {
-            self.check()?;
+            self.check_at(&mut pace)?;
             cursor.read(&mut columns)?;
             decode_histograms(&columns, &mut hists);
             if plan.stats_only {
@@ -45,12 +56,10 @@ impl Exec {
                 columns: &columns,
                 hists: &hists,
             };
-            hold.replace(
-                columns.len() as u64,
-                columns.len() as u64 * 16,
-                "a selector",
-            )?;
+            let samples = columns.len() as u64;
+            hold.at_least(samples, samples * 16, "a selector")?;
             column.reset(node.grid.len());
+            let mut known = None;
             if plan.extension == Extension::Smoothed {
                 let series = smoothed::Series {
                     columns: &columns,
@@ -58,13 +67,16 @@ impl Exec {
                     labels: &labels,
                 };
                 smoothed::fill(self, &series, node, plan, &mut column);
+            } else if hists.is_empty() && part == Part::Value {
+                spans.find(&columns.floats.times, &ranges);
+                known = newest_floats(&columns.floats.values, &spans, &mut column.floats);
             } else {
                 newest(&raw, node, plan, self.settings.lookback, part, &mut column);
             }
             if column.is_empty() {
                 continue;
             }
-            counter.column(&column);
+            counter.column(&column, known);
             sink.push(Key::new(labels), &mut column)?;
         }
         self.tally.merge(&counter);
@@ -77,6 +89,17 @@ fn decode_histograms(columns: &SeriesColumns, into: &mut Vec<Option<Hist>>) {
     into.clear();
     let column = &columns.histograms;
     into.extend((0..column.len()).map(|at| (!column.get(at).is_stale()).then(|| column.float(at))));
+}
+
+/// At each step the newest float within the look-back. A stale marker looks like no value, so it needs
+/// no care. Answers how many values there are, if that is known.
+fn newest_floats(values: &[f64], spans: &Spans, into: &mut [f64]) -> Option<u64> {
+    for (out, span) in into.iter_mut().zip(spans.steps()) {
+        if span.len() > 0 {
+            *out = values[span.high as usize - 1];
+        }
+    }
+    (!has_nan(values)).then(|| spans.filled())
 }
 
 /// At each step the newest sample within the look-back; a stale marker ends a series at once.

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::column::{Column, hist_samples};
 use super::samples::Window;
+use super::spans::Spans;
 use crate::plan::Counts;
 
 /// Samples looked at, and those among them that no step before looked at.
@@ -37,12 +38,22 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    #[inline]
     pub(crate) fn add(&mut self, step: usize, looked: u64, read: u64) {
         let pair = Pair { looked, read };
         self.total.add(pair);
         if let Some(at) = self.steps.get_mut(step) {
             at.add(pair);
+        }
+    }
+
+    /// The samples in the ranges of a series of floats.
+    pub(crate) fn spans(&mut self, spans: &Spans) {
+        if self.steps.is_empty() {
+            let (looked, read) = spans.totals();
+            return self.add(0, looked, read);
+        }
+        for (step, (looked, read)) in spans.counts().enumerate() {
+            self.add(step, looked, read);
         }
     }
 
@@ -71,10 +82,10 @@ impl Counter {
         self.add(step, pair.looked, pair.read);
     }
 
-    /// The values that a selector found.
-    pub(crate) fn column(&mut self, column: &Column) {
+    /// The values that a selector found; `known` is how many, where that is known already.
+    pub(crate) fn column(&mut self, column: &Column, known: Option<u64>) {
         if self.steps.is_empty() {
-            let samples = column.samples();
+            let samples = known.unwrap_or_else(|| column.samples());
             self.add(0, samples, samples);
             return;
         }

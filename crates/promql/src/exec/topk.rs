@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use headwater_query::{Hold, is_present};
 
-use super::aggregate::Grouping;
 use super::best::{Best, Candidate};
 use super::block::{Block, Row, row_bytes};
 use super::column::Column;
+use super::grouping::Grouping;
 use super::{Exec, Result, execution};
 use crate::annotation::Note;
 use crate::plan::{AggregateNode, Node};

@@ -8,10 +8,11 @@ use headwater_query::StepGrid;
 
 use super::column::{Column, Key, hist_samples};
 use super::samples::{Ranges, Samples, slide};
+use super::spans::Spans;
 use super::tally::Counter;
-use super::{Cursor, Exec, Result, Sink, execution, same_labelset, without_reserved};
+use super::{Cursor, Exec, Pace, Result, Sink, execution, same_labelset, without_reserved};
 use crate::functions::FunctionId;
-use crate::functions::over::{self, Out, OverContext, Slope};
+use crate::functions::over::{self, Out, OverContext, Rates, Slope};
 use crate::plan::Node;
 use crate::syntax::ast::Extension;
 use crate::syntax::position::PosRange;
@@ -90,22 +91,22 @@ impl Exec {
         );
         let mut runner = Runner::new(self, over, ranges, plan.extension)?;
         let varies = plan.name.is_none();
+        let steps = over.node.grid.len();
         let mut columns = SeriesColumns::default();
         let mut hold = self.budget.hold(0, 0, "a range selector")?;
+        let mut pace = Pace::default();
         while let Some(labels) = cursor.advance()? {
-            self.check()?;
+            self.check_at(&mut pace)?;
             cursor.read(&mut columns)?;
             runner
                 .samples
                 .fill(&mut columns, self.settings.use_starts, plan.stats_only);
+            let hists = &runner.samples.hists;
             let weight = runner.samples.len() as u64
-                + runner
-                    .samples
-                    .hists
-                    .iter()
-                    .map(|h| hist_samples(h))
-                    .sum::<u64>();
-            hold.replace(weight, weight * 16, "a range selector")?;
+                + hists.iter().map(|hist| hist_samples(hist)).sum::<u64>();
+            let spans = Spans::size_bytes(runner.samples.times.len(), steps);
+            let bytes = weight * 16 + spans + Rates::size_bytes(steps);
+            hold.at_least(weight, bytes, "a range selector")?;
             runner.series(Key::new(labels), varies, sink)?;
         }
         self.tally.merge(&runner.counter);
@@ -163,6 +164,8 @@ struct Runner<'a> {
     extension: Extension,
     params: Vec<Arc<[f64]>>,
     samples: Samples,
+    spans: Spans,
+    rates: Option<Rates>,
     column: Column,
     counter: Counter,
     /// Series that came out, where different names can make them the same.
@@ -181,16 +184,18 @@ impl<'a> Runner<'a> {
             .iter()
             .map(|param| exec.scalar(param))
             .collect::<Result<_>>()?;
-        let (samples, column) = (Samples::default(), Column::default());
         let counter = exec.tally.counter(over.node.counts, over.node.grid);
+        let rates = over.slope().map(|slope| Rates::new(slope, &ranges));
         Ok(Self {
             exec,
             over,
             ranges,
             extension,
             params,
-            samples,
-            column,
+            samples: Samples::default(),
+            spans: Spans::default(),
+            rates,
+            column: Column::default(),
             counter,
             seen: HashSet::new(),
         })
@@ -225,23 +230,7 @@ impl<'a> Runner<'a> {
 
     fn evaluate(&mut self, labels: &Labels) -> Result<()> {
         let plain = self.samples.hists.is_empty() && self.samples.starts.is_empty();
-        if let (Some(slope), true, Extension::None) = (self.over.slope(), plain, self.extension) {
-            over::float_rates(
-                &self.samples,
-                &self.ranges,
-                slope,
-                (&mut self.column, &mut self.counter),
-            );
-            return Ok(());
-        }
-        let turned = over::float_turns(self.over.function);
-        if let (Some(turned), true, Extension::None) = (turned, plain, self.extension) {
-            over::count_turns(
-                &self.samples,
-                &self.ranges,
-                turned,
-                (&mut self.column, &mut self.counter),
-            );
+        if plain && self.extension == Extension::None && self.all_at_once() {
             return Ok(());
         }
         let mut cx = OverContext {
@@ -266,6 +255,27 @@ impl<'a> Runner<'a> {
             Ok::<_, headwater_query::QueryError>(())
         })?;
         Ok(())
+    }
+
+    /// Functions that know how to go over a whole series of plain floats; answers whether this is one.
+    fn all_at_once(&mut self) -> bool {
+        let turned = over::float_turns(self.over.function);
+        if self.rates.is_none() && turned.is_none() {
+            return false;
+        }
+        let times = &self.samples.times;
+        let changed = self.spans.find(times, &self.ranges);
+        let into = &mut self.column.floats[..];
+        if let Some(rates) = &mut self.rates {
+            if changed {
+                rates.look_at_times(times, &self.spans, &self.ranges);
+            }
+            rates.evaluate(&self.samples, &self.spans, into);
+        } else if let Some(turned) = turned {
+            over::count_turns(&self.samples, &self.spans, turned, into);
+        }
+        self.counter.spans(&self.spans);
+        true
     }
 
     /// `rate` and `increase` of something that is not named like a counter may be a mistake.

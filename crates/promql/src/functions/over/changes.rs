@@ -1,9 +1,9 @@
 //! `changes` and `resets`: how often values changed, or fell.
 
 use super::{Out, OverContext, extended, rate::start_says_reset};
-use crate::exec::column::{Column, Hist};
-use crate::exec::samples::{Ranges, Samples, Span, Window};
-use crate::exec::tally::Counter;
+use crate::exec::column::Hist;
+use crate::exec::samples::{Samples, Window};
+use crate::exec::spans::Spans;
 use crate::functions::FunctionId;
 use crate::syntax::ast::Extension;
 
@@ -90,9 +90,9 @@ pub(crate) fn float_turns(function: FunctionId) -> Option<fn(f64, f64) -> bool> 
 /// lies in a window is the difference of two counts.
 pub(crate) fn count_turns(
     samples: &Samples,
-    ranges: &Ranges,
+    spans: &Spans,
     turned: fn(f64, f64) -> bool,
-    (into, counter): (&mut Column, &mut Counter),
+    into: &mut [f64],
 ) {
     let mut found = 0u32;
     let neighbours = samples.values.iter().zip(&samples.values[1..]);
@@ -102,15 +102,9 @@ pub(crate) fn count_turns(
             found
         }))
         .collect();
-    let mut span = Span::default();
-    for (step, out) in into.floats.iter_mut().enumerate() {
-        let end = ranges.edge(step);
-        let read = span.high;
-        span.advance(&samples.times, end.saturating_sub(ranges.window), end);
-        let (looked, read) = (span.high - span.low, span.high - read.max(span.low));
-        counter.add(step, looked as u64, read as u64);
-        if span.high > span.low {
-            *out = f64::from(upto[span.high - 1] - upto[span.low]);
+    for (out, span) in into.iter_mut().zip(spans.steps()) {
+        if span.len() > 0 {
+            *out = f64::from(upto[span.high as usize - 1] - upto[span.low as usize]);
         }
     }
 }

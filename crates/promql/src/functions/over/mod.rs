@@ -6,6 +6,7 @@ mod instant_rate;
 pub(crate) mod order;
 mod position;
 mod rate;
+mod rates;
 mod regression;
 mod smoothing;
 mod sums;
@@ -23,7 +24,8 @@ use crate::syntax::ast::Extension;
 use crate::syntax::position::PosRange;
 
 pub(crate) use changes::{count_turns, float_turns};
-pub(crate) use rate::{Slope, float_rates, note_if_not_counter};
+pub(crate) use rate::{Slope, note_if_not_counter};
+pub(crate) use rates::Rates;
 
 /// What a function makes of a window.
 #[derive(Debug)]

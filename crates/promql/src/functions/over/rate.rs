@@ -9,9 +9,7 @@ use headwater_model::{FloatHistogram, Labels, ResetHint, Timestamp};
 
 use super::{Out, OverContext, extended};
 use crate::annotation::{Note, Operation};
-use crate::exec::column::Column;
-use crate::exec::samples::{Ranges, Samples, Span, Window};
-use crate::exec::tally::Counter;
+use crate::exec::samples::Window;
 use crate::syntax::ast::Extension;
 
 /// Which of the three.
@@ -318,104 +316,6 @@ fn difference<'a>(
     change.reset_hint = ResetHint::Gauge;
     change.compact();
     Some(change)
-}
-
-/// The whole series at once, for floats without start timestamps: windows are found first, then
-/// computed without looking at the samples between their ends, except where there are resets.
-pub(crate) fn float_rates(
-    samples: &Samples,
-    ranges: &Ranges,
-    slope: Slope,
-    (into, counter): (&mut Column, &mut Counter),
-) {
-    let (times, values) = (&samples.times[..], &samples.values[..]);
-    let resets: Vec<u32> = if slope.is_counter() {
-        let fell = |at: &usize| values[*at] < values[at - 1];
-        (1..values.len()).filter(fell).map(|at| at as u32).collect()
-    } else {
-        Vec::new()
-    };
-    let divisor = if slope == Slope::Rate {
-        ranges.window as f64 / 1000.0
-    } else {
-        1.0
-    };
-    let mut span = Span::default();
-    let mut next_reset = 0;
-    for (step, out) in into.floats.iter_mut().enumerate() {
-        let range_end = ranges.edge(step);
-        let range_start = range_end.saturating_sub(ranges.window);
-        let read = span.high;
-        span.advance(times, range_start, range_end);
-        let (looked, read) = (span.high - span.low, span.high - read.max(span.low));
-        counter.add(step, looked as u64, read as u64);
-        if span.high < span.low + 2 {
-            continue;
-        }
-        let (first, last) = (span.low, span.high - 1);
-        let mut change = values[last] - values[first];
-        while resets
-            .get(next_reset)
-            .is_some_and(|at| *at as usize <= first)
-        {
-            next_reset += 1;
-        }
-        for at in resets[next_reset..]
-            .iter()
-            .take_while(|at| **at as usize <= last)
-        {
-            change += values[*at as usize - 1];
-        }
-        let sampled = (times[last] - times[first]) as f64;
-        let gaps = Gaps {
-            sampled,
-            intervals: (last - first) as f64,
-        };
-        let mut to_start = gaps.near((times[first] - range_start) as f64);
-        let to_end = gaps.near((range_end - times[last]) as f64);
-        if slope.is_counter() && change > 0.0 && values[first] >= 0.0 {
-            to_start = gaps.upto_zero(to_start, values[first], change);
-        }
-        *out = change * ((sampled + to_start + to_end) / (sampled * divisor));
-    }
-}
-
-/// As [`stretch`], in milliseconds and with few divisions, which are what such a loop waits for.
-struct Gaps {
-    /// From first to last sample.
-    sampled: f64,
-    intervals: f64,
-}
-
-impl Gaps {
-    #[inline]
-    fn near(&self, gap: f64) -> f64 {
-        let distance = self.sampled / self.intervals;
-        let threshold = distance * 1.1;
-        // Near the threshold what counts is which side Prometheus's seconds are rounded to.
-        let beyond = if (gap - threshold).abs() > gap * 1e-9 {
-            gap >= threshold
-        } else {
-            gap / 1000.0 >= self.sampled / 1000.0 / self.intervals * 1.1
-        };
-        if beyond { distance / 2.0 } else { gap }
-    }
-
-    /// No further back than to where a counter that rises would have been zero.
-    #[inline]
-    fn upto_zero(&self, to_start: f64, first: f64, change: f64) -> f64 {
-        // Numbers so large that products overflow are divided first.
-        const LARGE: f64 = 1e290;
-        if first < LARGE && change < LARGE && self.sampled * first >= to_start * change {
-            return to_start;
-        }
-        let to_zero = self.sampled * (first / change);
-        if to_zero < to_start {
-            to_zero
-        } else {
-            to_start
-        }
-    }
 }
 
 /// Whether the name of a metric says that it is a counter; checked for `rate` and `increase`.
