@@ -44,6 +44,20 @@ fn push_exponent(out: &mut String, value: f64) {
     write!(out, "{digits}e{sign}{exponent:0>2}").expect("a String takes every write");
 }
 
+/// [`push_float`] for text that is kept as bytes.
+pub fn append_float(out: &mut Vec<u8>, value: f64) {
+    // Within these bounds the fast way prints no exponents.
+    if (1e-3..1e15).contains(&value.abs()) {
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value);
+        let text = text.strip_suffix(".0").unwrap_or(text);
+        return out.extend_from_slice(text.as_bytes());
+    }
+    let mut text = String::new();
+    push_float(&mut text, value);
+    out.extend_from_slice(text.as_bytes());
+}
+
 /// [`push_float`] into a new string.
 pub fn format_float(value: f64) -> String {
     let mut out = String::new();
@@ -148,10 +162,16 @@ mod tests {
             (5e-5, "0.00005"),
             (1.25e21, "1.25e+21"),
             (-2.5e-300, "-2.5e-300"),
+            (0.001, "0.001"),
+            (-0.00125, "-0.00125"),
+            (999_999_999_999_999.9, "999999999999999.9"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Inf"),
         ] {
             assert_eq!(format_float(value), json);
+            let mut bytes = Vec::new();
+            append_float(&mut bytes, value);
+            assert_eq!(bytes, json.as_bytes());
         }
     }
 

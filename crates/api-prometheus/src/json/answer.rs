@@ -10,7 +10,8 @@ use headwater_query::{Answer, InstantSample, Point, QueryStats, RangeSeries, Val
 use super::histogram::push_histogram;
 use super::stats::{StatsDetail, push_stats};
 use super::text::{
-    push_labels, push_list, push_message, push_number, push_plain, push_time, push_value,
+    PushText, push_labels, push_list, push_message, push_number, push_plain, push_point, push_time,
+    push_value,
 };
 
 /// Writes one answer. Points are the unit: a piece exceeds its size by at most one point, or by
@@ -28,7 +29,7 @@ pub(crate) struct AnswerWriter {
 #[derive(Debug)]
 enum Rest {
     /// A scalar or a string: its time and value, written already.
-    Single(Option<String>),
+    Single(Option<Vec<u8>>),
     Vector {
         samples: std::vec::IntoIter<InstantSample>,
         first: bool,
@@ -77,8 +78,23 @@ impl AnswerWriter {
         self.done
     }
 
+    /// Whether the answer is about this large in bytes, or larger.
+    pub(crate) fn exceeds(&self, size: usize) -> bool {
+        /// A point, and the labels of a short series with one.
+        const POINT: usize = 16;
+        const SAMPLE: usize = 64;
+        match &self.rest {
+            Rest::Single(_) => false,
+            Rest::Vector { samples, .. } => samples.len() * SAMPLE > size,
+            Rest::Matrix { series, .. } => {
+                let points = series.as_slice().iter().map(|series| series.columns.len());
+                points.sum::<usize>() * POINT > size
+            }
+        }
+    }
+
     /// Appends until `out` holds about `size` bytes or the answer is complete.
-    pub(crate) fn fill(&mut self, out: &mut String, size: usize) {
+    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, size: usize) {
         if !self.begun {
             self.begun = true;
             out.push_str("{\"status\":\"success\",\"data\":{\"resultType\":\"");
@@ -86,8 +102,8 @@ impl AnswerWriter {
             out.push_str("\",\"result\":[");
         }
         while !self.done && out.len() < size {
-            if !self.rest.push_next(out) {
-                out.push(']');
+            if !self.rest.push_next(out, size) {
+                out.push(b']');
                 self.tail.push(out);
                 self.done = true;
             }
@@ -96,15 +112,15 @@ impl AnswerWriter {
 }
 
 impl Tail {
-    fn push(&self, out: &mut String) {
+    fn push(&self, out: &mut Vec<u8>) {
         if let Some((stats, detail)) = &self.stats {
             out.push_str(",\"stats\":");
             push_stats(out, stats, *detail);
         }
-        out.push('}');
+        out.push(b'}');
         push_list(out, "warnings", &self.warnings);
         push_list(out, "infos", &self.infos);
-        out.push('}');
+        out.push(b'}');
     }
 }
 
@@ -127,18 +143,25 @@ impl Rest {
 
     /// The original writes scalars and strings apart from series: their times without padding,
     /// their values without exponents. Clients that compare texts see both.
-    fn single(time: Timestamp, write_value: impl FnOnce(&mut String)) -> Self {
-        let mut out = String::new();
+    fn single(time: Timestamp, write_value: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut out = Vec::new();
         push_number(&mut out, time as f64 / 1000.0);
-        out.push(',');
+        out.push(b',');
         write_value(&mut out);
         Self::Single(Some(out))
     }
 
-    /// Writes one unit; answers false if there was none left.
-    fn push_next(&mut self, out: &mut String) -> bool {
+    /// Writes one unit, or points of one series until `out` holds `size` bytes; answers false if there was
+    /// none left.
+    fn push_next(&mut self, out: &mut Vec<u8>, size: usize) -> bool {
         match self {
-            Self::Single(text) => text.take().map(|text| out.push_str(&text)).is_some(),
+            Self::Single(text) => match text.take() {
+                Some(text) => {
+                    out.extend_from_slice(&text);
+                    true
+                }
+                None => false,
+            },
             Self::Vector { samples, first } => match samples.next() {
                 Some(sample) => {
                     push_comma(out, first);
@@ -161,7 +184,7 @@ impl Rest {
                 }
                 if current
                     .as_mut()
-                    .is_some_and(|matrix| !matrix.push_next(out))
+                    .is_some_and(|matrix| !matrix.push_next(out, size))
                 {
                     *current = None;
                 }
@@ -172,7 +195,7 @@ impl Rest {
 }
 
 impl Matrix {
-    fn begin(out: &mut String, series: RangeSeries) -> Self {
+    fn begin(out: &mut Vec<u8>, series: RangeSeries) -> Self {
         push_metric(out, &series.labels);
         Self {
             columns: series.columns,
@@ -181,35 +204,32 @@ impl Matrix {
         }
     }
 
-    /// Writes one point, or the end of the series and answers false.
-    fn push_next(&mut self, out: &mut String) -> bool {
+    /// Writes points until `out` holds `size` bytes, or the end of the series and answers false.
+    fn push_next(&mut self, out: &mut Vec<u8>, size: usize) -> bool {
         let (floats, histograms) = (&self.columns.floats, &self.columns.histograms);
-        if let (Some(time), Some(value)) = (
-            floats.times.get(self.floats),
-            floats.values.get(self.floats),
-        ) {
-            out.push_str(if self.floats == 0 {
-                ",\"values\":[["
-            } else {
-                ",["
-            });
-            push_time(out, *time);
-            out.push(',');
-            push_value(out, *value);
-            out.push(']');
-            self.floats += 1;
+        if self.floats < floats.len() {
+            let rest = floats.times.iter().zip(&floats.values).skip(self.floats);
+            for (time, value) in rest {
+                let opening = ",\"values\":[";
+                out.push_str(if self.floats == 0 { opening } else { "," });
+                push_point(out, *time, *value);
+                self.floats += 1;
+                if out.len() >= size {
+                    break;
+                }
+            }
             return true;
         }
         if self.histograms == 0 && self.floats > 0 {
-            out.push(']');
+            out.push(b']');
         }
         if let Some(time) = histograms.times().get(self.histograms) {
             let opening = ",\"histograms\":[[";
             out.push_str(if self.histograms == 0 { opening } else { ",[" });
             push_time(out, *time);
-            out.push(',');
+            out.push(b',');
             push_histogram(out, &histograms.get(self.histograms).to_float());
-            out.push(']');
+            out.push(b']');
             self.histograms += 1;
             return true;
         }
@@ -218,27 +238,27 @@ impl Matrix {
     }
 }
 
-fn push_comma(out: &mut String, first: &mut bool) {
+fn push_comma(out: &mut Vec<u8>, first: &mut bool) {
     if !*first {
-        out.push(',');
+        out.push(b',');
     }
     *first = false;
 }
 
 /// Opens an object with its member `metric`.
-fn push_metric(out: &mut String, labels: &Labels) {
+fn push_metric(out: &mut Vec<u8>, labels: &Labels) {
     out.push_str("{\"metric\":");
     push_labels(out, labels);
 }
 
-fn push_sample(out: &mut String, sample: &InstantSample) {
+fn push_sample(out: &mut Vec<u8>, sample: &InstantSample) {
     push_metric(out, &sample.labels);
     out.push_str(match sample.point {
         Point::Float(_) => ",\"value\":[",
         Point::Histogram(_) => ",\"histogram\":[",
     });
     push_time(out, sample.time);
-    out.push(',');
+    out.push(b',');
     match &sample.point {
         Point::Float(value) => push_value(out, *value),
         Point::Histogram(histogram) => push_histogram(out, histogram),
@@ -260,15 +280,16 @@ mod tests {
             value,
             ..Answer::default()
         };
-        let mut whole = String::new();
+        let mut whole = Vec::new();
         AnswerWriter::new(answer.clone(), None).fill(&mut whole, usize::MAX);
-        let (mut writer, mut pieces) = (AnswerWriter::new(answer, None), String::new());
+        let (mut writer, mut pieces) = (AnswerWriter::new(answer, None), Vec::new());
         while !writer.is_done() {
-            let mut piece = String::new();
+            let mut piece = Vec::new();
             writer.fill(&mut piece, 3);
-            pieces.push_str(&piece);
+            pieces.append(&mut piece);
         }
         assert_eq!(whole, pieces);
+        let whole = String::from_utf8(whole).unwrap();
         serde_json::from_str::<serde_json::Value>(&whole).expect("valid JSON");
         let data = whole.strip_prefix("{\"status\":\"success\",\"data\":{\"resultType\":");
         data.and_then(|data| data.strip_suffix("}}"))
@@ -370,8 +391,9 @@ mod tests {
             infos: vec!["i".into()],
             ..Answer::default()
         };
-        let mut out = String::new();
+        let mut out = Vec::new();
         AnswerWriter::new(answer, Some(StatsDetail::Totals)).fill(&mut out, usize::MAX);
+        let out = String::from_utf8(out).unwrap();
         assert!(
             out.ends_with(r#""peakSamples":0}}},"warnings":["w"],"infos":["i"]}"#),
             "{out}"

@@ -18,11 +18,19 @@ use super::stats::StatsDetail;
 /// holds up other requests on the same thread for some 100 µs only.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// Room for a piece with the point or the labels that go beyond its size.
+const PIECE_ROOM: usize = PIECE_BYTES + PIECE_BYTES / 8;
+
 /// The response for an answer. What fits one piece has a length; more is sent in pieces.
 pub(crate) fn respond(answer: Answer, detail: Option<StatsDetail>) -> Response {
     let mut writer = AnswerWriter::new(answer, detail);
-    // Most answers are small: the first piece grows from nothing, the others have their size.
-    let first = next_piece(&mut writer, 0);
+    // Most answers are small, and their only piece grows from nothing.
+    let room = if writer.exceeds(PIECE_BYTES / 2) {
+        PIECE_ROOM
+    } else {
+        0
+    };
+    let first = next_piece(&mut writer, room);
     let body = if writer.is_done() {
         Body::from(first)
     } else {
@@ -35,7 +43,7 @@ pub(crate) fn respond(answer: Answer, detail: Option<StatsDetail>) -> Response {
 }
 
 fn next_piece(writer: &mut AnswerWriter, capacity: usize) -> Bytes {
-    let mut piece = String::with_capacity(capacity);
+    let mut piece = Vec::with_capacity(capacity);
     writer.fill(&mut piece, PIECE_BYTES);
     Bytes::from(piece)
 }
@@ -56,7 +64,7 @@ impl http_body::Body for Pieces {
         let piece = match self.first.take() {
             Some(first) => first,
             None if self.writer.is_done() => return Poll::Ready(None),
-            None => next_piece(&mut self.writer, PIECE_BYTES + PIECE_BYTES / 8),
+            None => next_piece(&mut self.writer, PIECE_ROOM),
         };
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

@@ -4,7 +4,7 @@ use headwater_model::FloatHistogram;
 use headwater_model::Span;
 use headwater_model::histogram::{CUSTOM_BUCKETS_SCHEMA, bucket_bound, spans_indexes};
 
-use super::text::{push_unsigned, push_value};
+use super::text::{PushText, push_unsigned, push_value};
 
 /// Which bounds belong to a bucket, as numbers of the API: 0 the upper, 1 the lower, 2 none, 3 both.
 fn bounds_code(lower_belongs: bool, upper_belongs: bool) -> u64 {
@@ -25,7 +25,7 @@ struct Bucket {
 
 /// Appends `{"count":"…","sum":"…","buckets":[[bounds,"lower","upper","count"],…]}`. Buckets come in
 /// ascending order; empty ones are left out, and so is the whole list if all are empty.
-pub(crate) fn push_histogram(out: &mut String, histogram: &FloatHistogram) {
+pub(crate) fn push_histogram(out: &mut Vec<u8>, histogram: &FloatHistogram) {
     out.push_str("{\"count\":");
     push_value(out, histogram.count);
     out.push_str(",\"sum\":");
@@ -39,14 +39,14 @@ pub(crate) fn push_histogram(out: &mut String, histogram: &FloatHistogram) {
     out.push_str(if first { "}" } else { "]}" });
 }
 
-fn push_bucket(out: &mut String, bucket: &Bucket) {
-    out.push('[');
+fn push_bucket(out: &mut Vec<u8>, bucket: &Bucket) {
+    out.push(b'[');
     push_unsigned(out, bucket.bounds);
     for value in [bucket.lower, bucket.upper, bucket.count] {
-        out.push(',');
+        out.push(b',');
         push_value(out, value);
     }
-    out.push(']');
+    out.push(b']');
 }
 
 fn buckets(histogram: &FloatHistogram) -> impl Iterator<Item = Bucket> + '_ {
@@ -93,9 +93,9 @@ mod tests {
     use super::*;
 
     fn written(histogram: &FloatHistogram) -> String {
-        let mut out = String::new();
+        let mut out = Vec::new();
         push_histogram(&mut out, histogram);
-        out
+        String::from_utf8(out).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use headwater_model::Timestamp;
 use headwater_query::QueryStats;
 
-use super::text::{push_number, push_time, push_unsigned};
+use super::text::{PushText, push_number, push_time, push_unsigned};
 
 /// Which numbers were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum StatsDetail {
 }
 
 /// Appends `{"timings":{…},"samples":{…}}`.
-pub(crate) fn push_stats(out: &mut String, stats: &QueryStats, detail: StatsDetail) {
+pub(crate) fn push_stats(out: &mut Vec<u8>, stats: &QueryStats, detail: StatsDetail) {
     out.push_str("{\"timings\":{");
     let evaluated = stats.prepare_time + stats.eval_time + stats.sort_time;
     let timings: [(&str, Duration); 6] = [
@@ -37,7 +37,7 @@ pub(crate) fn push_stats(out: &mut String, stats: &QueryStats, detail: StatsDeta
     out.push_str("}}");
 }
 
-fn push_samples(out: &mut String, stats: &QueryStats, detail: StatsDetail) {
+fn push_samples(out: &mut Vec<u8>, stats: &QueryStats, detail: StatsDetail) {
     let mut first = true;
     let totals = [
         (
@@ -65,22 +65,22 @@ fn push_samples(out: &mut String, stats: &QueryStats, detail: StatsDetail) {
     push_unsigned(out, stats.peak_samples);
 }
 
-fn push_key(out: &mut String, name: &str, first: bool) {
+fn push_key(out: &mut Vec<u8>, name: &str, first: bool) {
     out.push_str(if first { "\"" } else { ",\"" });
     out.push_str(name);
     out.push_str("\":");
 }
 
-fn push_steps(out: &mut String, steps: &[(Timestamp, u64)]) {
-    out.push('[');
+fn push_steps(out: &mut Vec<u8>, steps: &[(Timestamp, u64)]) {
+    out.push(b'[');
     for (at, (time, samples)) in steps.iter().enumerate() {
         out.push_str(if at > 0 { ",[" } else { "[" });
         push_time(out, *time);
-        out.push(',');
+        out.push(b',');
         push_unsigned(out, *samples);
-        out.push(']');
+        out.push(b']');
     }
-    out.push(']');
+    out.push(b']');
 }
 
 #[cfg(test)]
@@ -95,9 +95,9 @@ mod tests {
         stats.samples_per_step = vec![(1000, 1), (2500, 3)];
         stats.samples_read = 2;
         stats.peak_samples = 3;
-        let mut out = String::new();
+        let mut out = Vec::new();
         push_stats(&mut out, &stats, StatsDetail::PerStep);
-        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(json["timings"]["evalTotalTime"], 0.00025);
         assert_eq!(
             json["samples"],

@@ -9,7 +9,7 @@ use headwater_storage::ExemplarSeries;
 use crate::error::ApiError;
 use crate::form::Form;
 use crate::json::envelope::{success, success_raw};
-use crate::json::text::{push_labels, push_time, push_value};
+use crate::json::text::{PushText, push_labels, push_time, push_value};
 use crate::routes::query::agent_only;
 use crate::selectors::selectors_in;
 use crate::state::Api;
@@ -45,8 +45,8 @@ pub(crate) async fn exemplars(State(api): State<Api>, form: Form) -> Result<Resp
     Ok(success_raw(&written(&found), &[], &[]))
 }
 
-fn written(found: &[ExemplarSeries]) -> String {
-    let mut out = String::from("[");
+fn written(found: &[ExemplarSeries]) -> Vec<u8> {
+    let mut out = b"[".to_vec();
     for (at, series) in found.iter().enumerate() {
         out.push_str(if at > 0 { "," } else { "" });
         out.push_str("{\"seriesLabels\":");
@@ -58,16 +58,16 @@ fn written(found: &[ExemplarSeries]) -> String {
         }
         out.push_str("]}");
     }
-    out.push(']');
+    out.push(b']');
     out
 }
 
-fn push_exemplar(out: &mut String, exemplar: &Exemplar) {
+fn push_exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) {
     out.push_str("{\"labels\":");
     push_labels(out, &exemplar.labels);
     out.push_str(",\"value\":");
     push_value(out, exemplar.value);
     out.push_str(",\"timestamp\":");
     push_time(out, exemplar.time.unwrap_or_default());
-    out.push('}');
+    out.push(b'}');
 }
