@@ -4,14 +4,16 @@
 //! Range: metrics `a`, `b` and the histogram `h` with 11 buckets, each with 1 and with 100 series, and
 //! a `sparse` one; 18 640 points a series, one every 10 s. Join: two metrics of 1000 instances, 5000
 //! steps. The store makes samples up as they are read, so this measures the engine and not the decoding
-//! of chunks. One thread.
+//! of chunks. One thread. The whole table takes about two minutes; `-- range/rate` runs a part of it.
 
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main,
+};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_promql::{Engine, EngineOptions, ParseOptions};
 use headwater_query::{EvalRequest, Evaluate};
@@ -171,8 +173,11 @@ const QUERIES: [(&str, Option<i64>); 45] = [
 fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
     let mut group = criterion.benchmark_group(name);
     group.sample_size(10);
-    group.warm_up_time(Duration::from_millis(100));
-    group.measurement_time(Duration::from_millis(400));
+    // Ten samples of as many runs each: queries that take long run ten times and not fifty-five.
+    group.sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_millis(50));
+    group.measurement_time(Duration::from_millis(200));
+    group.nresamples(1000);
     group
 }
 
@@ -243,5 +248,9 @@ fn joins(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ranges, joins);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().without_plots();
+    targets = ranges, joins
+}
 criterion_main!(benches);
