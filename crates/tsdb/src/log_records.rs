@@ -49,14 +49,12 @@ pub(crate) fn encode_section(section: &Section, records: &mut Vec<Vec<u8>>) {
             true => SamplesWriter::with_starts(&mut record),
             false => SamplesWriter::new(&mut record),
         };
-        for (at, entry) in floats.iter().enumerate() {
-            writer.push(SampleEntry {
-                reference: entry.log_ref,
-                time: entry.time,
-                start: starts.at(nth * RECORD_ENTRIES + at),
-                value: entry.value,
-            });
-        }
+        writer.extend(floats.iter().enumerate().map(|(at, entry)| SampleEntry {
+            reference: entry.log_ref,
+            time: entry.time,
+            start: starts.at(nth * RECORD_ENTRIES + at),
+            value: entry.value,
+        }));
         records.push(record);
     }
     encode_integers(&section.integers, &section.integer_starts, records);

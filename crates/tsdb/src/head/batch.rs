@@ -13,6 +13,7 @@ use super::admit::{Judgement, check_exemplar, kind_of};
 use super::commit::SLOT_AHEAD;
 use super::contents::{Contents, Entry, Section};
 use super::exemplars::admit as admit_exemplar;
+use super::float_run::FloatRun;
 use super::late::{LateSample, LateValue};
 use super::series::{Kind, Pending, Place, Series};
 use super::slots::{Ahead, Walk};
@@ -249,30 +250,37 @@ impl Appender for Batch<'_> {
         samples: &[FloatSample],
         refused: &mut dyn FnMut(usize, AppendError),
     ) {
-        let floats = self.contents.sections.last_mut().map(|s| &mut s.floats);
-        if let Some(floats) = floats {
-            floats.reserve(samples.len());
-        }
-        let mut walk = Walk::new(&self.head.slots);
-        let mut ahead = Ahead::new(&self.head.slots);
+        let head = self.head;
+        let mut run = FloatRun::begin(self, samples.len());
+        let mut walk = Walk::new(&head.slots);
+        let mut ahead = Ahead::new(&head.slots);
         for (at, sample) in samples.iter().enumerate() {
-            let later = samples.get(at + SLOT_AHEAD);
-            if let Some(later) = later.and_then(|s| ahead.get(slots::split(s.series).0)) {
-                later.prefetch_head();
+            if let Some(later) = samples.get(at + SLOT_AHEAD)
+                && let Some(slot) = ahead.next(slots::split(later.series).0)
+            {
+                slot.prefetch_head();
             }
             let (slot, generation) = slots::split(sample.series);
-            let done = match walk.series(slot) {
-                Some((series, _)) if series.is(generation) => {
-                    self.append_float_to(series, slot, (sample.time, 0), sample.value)
-                }
-                _ => Err(AppendError::UnknownSeries),
+            let mut series = walk.series(slot).map(|(series, _)| series);
+            if let Some(series) = &mut series
+                && series.is(generation)
+                && run.take(series, slot, sample)
+            {
+                continue;
+            }
+            run.end(self);
+            let done = match series.filter(|series| series.is(generation)) {
+                Some(series) => self.append_float_to(series, slot, (sample.time, 0), sample.value),
+                None => Err(AppendError::UnknownSeries),
             };
             if let Err(error) = done {
                 // Who hears of it may want to look at the series.
                 walk.release();
                 refused(at, error);
             }
+            run = FloatRun::begin(self, samples.len() - at);
         }
+        run.end(self);
     }
 
     fn exemplar(&mut self, reference: SeriesRef, exemplar: &Exemplar) -> Result<(), AppendError> {

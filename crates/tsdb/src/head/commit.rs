@@ -8,6 +8,7 @@ use super::Head;
 use super::batch::Batch;
 use super::contents::Entry;
 use super::late::{LateSample, LateValue};
+use super::memory::samples;
 use super::series::Series;
 use super::slots::{Ahead, Walk};
 
@@ -134,6 +135,8 @@ impl Batch<'_> {
             let histograms = section.integers.len() + section.float_histograms.len();
             counters.histograms_appended.add(histograms as u64);
         }
+        let head = self.head;
+        head.growth.note(samples(head), head.series_count());
     }
 
     /// Gives up the claims on series.
@@ -167,12 +170,15 @@ fn each_series<V>(
     let mut walk = Walk::new(&head.slots);
     let (mut slots, mut chunks) = (Ahead::new(&head.slots), Ahead::new(&head.slots));
     for (at, entry) in entries.iter().enumerate() {
-        if let Some(later) = entries.get(at + SLOT_AHEAD).and_then(|e| slots.get(e.slot)) {
+        if let Some(later) = entries
+            .get(at + SLOT_AHEAD)
+            .and_then(|e| slots.next(e.slot))
+        {
             later.prefetch();
         }
         if let Some(soon) = entries
             .get(at + CHUNK_AHEAD)
-            .and_then(|e| chunks.get(e.slot))
+            .and_then(|e| chunks.next(e.slot))
         {
             soon.prefetch_chunk();
         }

@@ -122,8 +122,8 @@ impl Memory {
     }
 }
 
-/// Samples appended since the store was opened.
-fn samples(head: &Head) -> u64 {
+/// Samples appended since the store was opened; histograms count for more.
+pub(crate) fn samples(head: &Head) -> u64 {
     let counters = &head.counters;
     counters.floats_appended.get()
         + counters.histograms_appended.get().saturating_mul(16)

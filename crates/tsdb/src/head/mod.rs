@@ -2,10 +2,11 @@
 //!
 //! `slots` holds the series, `series` is the state of one, `open_chunk` its
 //! growing chunk, which keeps to `rules`, and which `resume` brings back. `lookup` leads from labels to slots, `index` and `postings`
-//! from matchers. `batch` collects samples, of which `admit` takes some, into
-//! `contents`, and `commit` applies them; `isolation` decides what readers see
+//! from matchers, `ranks` are their order. `batch` collects samples, of which `float_run` and `admit` take
+//! some, into `contents`, and `commit` applies them; `isolation` decides what readers see
 //! of it, `cursor` reads. `late` holds what came late, `ended` finds series that are over, `chunk_files` takes
-//! finished chunks out of memory, and `memory` counts what is in it.
+//! finished chunks out of memory, and `memory` counts what is in it; `growth`
+//! says when that cannot wait.
 
 pub(crate) mod admit;
 pub(crate) mod batch;
@@ -16,6 +17,8 @@ pub(crate) mod contents;
 pub(crate) mod cursor;
 pub(crate) mod ended;
 pub(crate) mod exemplars;
+mod float_run;
+pub(crate) mod growth;
 pub(crate) mod index;
 pub(crate) mod isolation;
 pub(crate) mod late;
@@ -39,6 +42,7 @@ use headwater_storage::AppendError;
 use parking_lot::{Mutex, RwLock};
 
 use exemplars::ExemplarRing;
+use growth::Growth;
 use index::Index;
 use isolation::{Isolation, Snapshot};
 use lookup::Lookup;
@@ -87,6 +91,7 @@ pub(crate) struct Head {
     pub(crate) bounds: Bounds,
     pub(crate) choice: Choice,
     pub(crate) memory: Memory,
+    pub(crate) growth: Growth,
     /// Commits follow one another: the log, and what readers see, are in
     /// the same order.
     pub(crate) order: Mutex<()>,
@@ -193,6 +198,7 @@ impl Head {
         Head {
             choice,
             memory: Memory::new(bounds.memory_budget),
+            growth: Growth::default(),
             slots: Slots::new(),
             lookup: Lookup::new(),
             index: RwLock::default(),

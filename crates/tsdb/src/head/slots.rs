@@ -137,11 +137,27 @@ impl<'s> Walk<'s> {
 pub(crate) struct Ahead<'s> {
     slots: &'s Slots,
     last: Option<(u32, &'s Group)>,
+    asked: u32,
 }
 
 impl<'s> Ahead<'s> {
     pub(crate) fn new(slots: &'s Slots) -> Ahead<'s> {
-        Ahead { slots, last: None }
+        Ahead {
+            slots,
+            last: None,
+            asked: u32::MAX,
+        }
+    }
+
+    /// The same, but not for the one that was asked for last: samples of one series
+    /// may follow one another.
+    #[inline]
+    pub(crate) fn next(&mut self, slot: u32) -> Option<Slot<'s>> {
+        if slot == self.asked {
+            return None;
+        }
+        self.asked = slot;
+        self.get(slot)
     }
 
     /// The slot of this number, if it exists.

@@ -30,6 +30,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::block::write::remove_block;
 use crate::block::{Block, set};
 use crate::db::{Db, Inner};
+use crate::head::memory::samples;
 
 pub(crate) use early_blocks::Early;
 pub use mend::MendedBlock;
@@ -66,7 +67,7 @@ impl Db {
     /// Does what is due: full ranges of the head become blocks, small blocks
     /// become larger ones, old ones are removed. With
     /// [`Options::background`](crate::Options::background) a thread calls
-    /// this every minute.
+    /// this every minute, and when several million samples have come.
     ///
     /// # Errors
     /// Files could not be read or written. What was done before stays done,
@@ -101,6 +102,7 @@ impl Inner {
         set::remove_leftovers(self.env.files.as_ref(), &self.dir)?;
         let mut done = Maintenance::default();
         self.try_retire()?;
+        self.head.growth.begin_round(samples(&self.head));
         self.chunk_files.lock().write_new(&self.head)?;
         // Half a range more than full, so that late samples have their time.
         while let Some(range) = self.next_range(1.5) {
@@ -196,36 +198,59 @@ impl Inner {
 /// The thread that maintains a store.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    stop: Arc<(Mutex<bool>, Condvar)>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread is told.
+#[derive(Debug, Default)]
+struct Shared {
+    calls: Mutex<Calls>,
+    come: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    stop: bool,
+    /// There is so much in the head that it should not wait.
+    due: bool,
 }
 
 impl Worker {
     pub(crate) fn start(inner: &Arc<Inner>) -> Result<Worker> {
-        let stop = Arc::new((Mutex::new(false), Condvar::new()));
-        let (weak, signal) = (Arc::downgrade(inner), Arc::clone(&stop));
+        let shared = Arc::new(Shared::default());
+        let (weak, of_thread) = (Arc::downgrade(inner), Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("tsdb-maintain".into());
-        let thread = thread.spawn(move || work(&weak, &signal)).map_err(|e| {
+        let thread = thread.spawn(move || work(&weak, &of_thread)).map_err(|e| {
             Error::new(ErrorKind::Io, "cannot start the maintenance thread").because(e)
         })?;
+        let of_head = Arc::clone(&shared);
+        inner.head.growth.on_due(move || {
+            of_head.calls.lock().due = true;
+            of_head.come.notify_one();
+        });
         Ok(Worker {
-            stop,
+            shared,
             thread: Some(thread),
         })
     }
 }
 
-fn work(inner: &Weak<Inner>, stop: &(Mutex<bool>, Condvar)) {
+fn work(inner: &Weak<Inner>, shared: &Shared) {
     let (mut pause, mut waited) = (EVERY, Duration::ZERO);
     loop {
-        let mut stopped = stop.0.lock();
-        stop.1.wait_while_for(&mut stopped, |s| !*s, pause);
-        if *stopped {
+        let mut calls = shared.calls.lock();
+        let nothing = |calls: &mut Calls| !calls.stop && !calls.due;
+        shared.come.wait_while_for(&mut calls, nothing, pause);
+        if calls.stop {
             return;
         }
-        drop(stopped);
+        waited += match std::mem::take(&mut calls.due) {
+            true => EVERY,
+            false => pause,
+        };
+        drop(calls);
         let Some(inner) = inner.upgrade() else { return };
-        waited += pause;
         let done = match waited >= EVERY {
             true => inner.maintain().map(|_| ()),
             false => inner.try_retire_in_turn(),
@@ -245,13 +270,35 @@ fn work(inner: &Weak<Inner>, stop: &(Mutex<bool>, Condvar)) {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        *self.stop.0.lock() = true;
-        self.stop.1.notify_all();
+        self.shared.calls.lock().stop = true;
+        self.shared.come.notify_all();
         if let Some(thread) = self.thread.take()
             // The thread may hold the last reference to the store.
             && thread.thread().id() != std::thread::current().id()
         {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use headwater_env::Env;
+
+    use super::*;
+
+    #[test]
+    fn a_head_that_grows_fast_calls_the_thread() {
+        let db = Db::builder("data").env(Env::in_memory(1)).open().unwrap();
+        let growth = &db.inner.head.growth;
+        growth.note(u64::MAX, 1);
+        let patience = Instant::now() + EVERY / 2;
+        while growth.is_called() {
+            assert!(Instant::now() < patience, "nobody has come");
+            std::thread::yield_now();
+        }
+        db.close().unwrap();
     }
 }
