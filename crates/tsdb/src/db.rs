@@ -328,7 +328,8 @@ impl Begun {
                 .for_each(|end| head.times.has_blocks_before(*end));
             let min_valid = head.times.min_valid();
             let (files, chunks_dir) = (env.files.as_ref(), chunk_files::dir(dir));
-            let mut in_files = chunk_files::read(files, &chunks_dir, min_valid)?;
+            let threads = options.replay_threads;
+            let mut in_files = chunk_files::read(files, &chunks_dir, min_valid, threads)?;
             for line in &in_files.damage {
                 tracing::warn!("{line}; the log has these samples");
             }
@@ -343,7 +344,7 @@ impl Begun {
                 dir,
                 std::mem::take(&mut in_files.chunks),
                 snapshot.as_ref(),
-                options.replay_threads,
+                threads,
                 progress,
             )?;
             let Some(why) = report.bad_snapshot.take() else {

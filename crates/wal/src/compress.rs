@@ -81,19 +81,17 @@ pub(crate) fn snappy(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DamageReason
     if len > MAX_RECORD || len > bytes.len().saturating_mul(SNAPPY_MAX_RATIO) + 64 {
         return Err(DamageReason::Compression);
     }
-    out.clear();
-    out.resize(len, 0);
-    let len = snap::raw::Decoder::new()
-        .decompress(bytes, out)
-        .map_err(damaged)?;
-    out.truncate(len);
-    Ok(())
+    let before = out.len();
+    out.resize(before + len, 0);
+    let done = snap::raw::Decoder::new().decompress(bytes, &mut out[before..]);
+    out.truncate(before + done.as_ref().map_or(0, |len| *len));
+    done.map(|_| ()).map_err(damaged)
 }
 
 #[cfg(feature = "zstd")]
 pub(crate) fn zstd(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DamageReason> {
     use std::io::Read;
-    out.clear();
+    let before = out.len();
     // Streaming, because a frame need not say how long its contents are.
     let decoder = zstd::stream::read::Decoder::with_buffer(bytes);
     let mut decoder = decoder
@@ -101,7 +99,10 @@ pub(crate) fn zstd(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DamageReason> 
         .take(MAX_RECORD as u64 + 1);
     match decoder.read_to_end(out) {
         Ok(len) if len <= MAX_RECORD => Ok(()),
-        _ => Err(DamageReason::Compression),
+        _ => {
+            out.truncate(before);
+            Err(DamageReason::Compression)
+        }
     }
 }
 

@@ -5,11 +5,13 @@ use crate::{Damage, DamageReason, Framing, frames, pages};
 /// What a decoder found at an offset of its data.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A record from `start` to `end`.
+    /// A record from `start` to `end`, and how it is compressed as `bytes`
+    /// has it: the flags of its framing, 0 for not at all.
     Record {
         start: usize,
         end: usize,
         bytes: Bytes,
+        flags: u8,
     },
     /// No more records.
     End,
@@ -26,15 +28,18 @@ pub(crate) enum Step {
 pub(crate) enum Bytes {
     /// In the data, in one piece.
     Data(Range<usize>),
+    /// In [`Scratch::joined`].
+    Joined,
     /// In [`Scratch::out`].
-    Scratch,
+    Out,
 }
 
 impl Bytes {
     pub(crate) fn of<'a>(&self, data: &'a [u8], scratch: &'a Scratch) -> &'a [u8] {
         match self {
             Bytes::Data(range) => &data[range.clone()],
-            Bytes::Scratch => &scratch.out,
+            Bytes::Joined => &scratch.joined,
+            Bytes::Out => &scratch.out,
         }
     }
 }
@@ -58,6 +63,20 @@ pub(crate) fn step(
 ) -> Step {
     match framing {
         Framing::Pages(_) => pages::decode(data, base, at, scratch),
+        Framing::Frames => frames::decode(data, at),
+    }
+}
+
+/// The same, leaving the record compressed.
+pub(crate) fn stored_step(
+    framing: Framing,
+    data: &[u8],
+    base: u64,
+    at: usize,
+    scratch: &mut Scratch,
+) -> Step {
+    match framing {
+        Framing::Pages(_) => pages::stored(data, base, at, scratch),
         Framing::Frames => frames::decode(data, at),
     }
 }

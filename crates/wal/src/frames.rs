@@ -61,6 +61,7 @@ pub(crate) fn decode(data: &[u8], start: usize) -> Step {
             start,
             end,
             bytes: Bytes::Data(start + HEADER..end),
+            flags: 0,
         },
         Err(reason) => Step::Damage {
             start,

@@ -30,7 +30,7 @@ pub use error::{Damage, DamageReason, Result, WalError};
 pub use follower::{Follower, Record};
 pub use log::{Ticket, Wal};
 pub use position::{Position, list_segments, segment_path};
-pub use reader::SegmentReader;
+pub use reader::{SegmentReader, Stored};
 pub use repair::{repair, repair_segment};
 pub use segment::SegmentWriter;
 pub use whole::WholeLogWriter;

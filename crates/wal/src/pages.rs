@@ -141,7 +141,33 @@ fn read_fragment(data: &[u8], base: u64, at: usize) -> Read<'_> {
 }
 
 /// Reads the record at `at`. `data[0]` stands at `base` in the segment.
-pub(crate) fn decode(data: &[u8], base: u64, mut at: usize, scratch: &mut Scratch) -> Step {
+pub(crate) fn decode(data: &[u8], base: u64, at: usize, scratch: &mut Scratch) -> Step {
+    let (start, end, bytes, flags) = match stored(data, base, at, scratch) {
+        Step::Record {
+            start,
+            end,
+            bytes,
+            flags: flags @ 1..,
+        } => (start, end, bytes, flags),
+        other => return other,
+    };
+    let mut out = std::mem::take(&mut scratch.out);
+    out.clear();
+    let done = decompress(bytes.of(data, scratch), flags, &mut out);
+    scratch.out = out;
+    match done {
+        Ok(()) => Step::Record {
+            start,
+            end,
+            bytes: Bytes::Out,
+            flags: 0,
+        },
+        Err(reason) => damage(start, end, reason),
+    }
+}
+
+/// The same, without decompressing it.
+pub(crate) fn stored(data: &[u8], base: u64, mut at: usize, scratch: &mut Scratch) -> Step {
     let mut start = at;
     let mut open = false;
     scratch.joined.clear();
@@ -161,14 +187,14 @@ pub(crate) fn decode(data: &[u8], base: u64, mut at: usize, scratch: &mut Scratc
         };
         let out_of_order = |resume| damage(start, resume, DamageReason::Order);
         match (fragment.kind, open) {
-            (FULL, false) => return whole(data, base, start, &fragment, scratch),
+            (FULL, false) => return whole(data, base, start, &fragment),
             (FIRST, false) | (MIDDLE, true) => {
                 scratch.joined.extend_from_slice(fragment.data);
                 (open, at) = (true, fragment.end);
             }
             (LAST, true) => {
                 scratch.joined.extend_from_slice(fragment.data);
-                return joined(data, base, start, &fragment, scratch);
+                return joined(data, base, start, &fragment);
             }
             // A new record begins where the old one should go on.
             (FULL | FIRST, true) => return out_of_order(at),
@@ -180,40 +206,21 @@ pub(crate) fn decode(data: &[u8], base: u64, mut at: usize, scratch: &mut Scratc
     }
 }
 
-fn whole(data: &[u8], base: u64, start: usize, only: &Fragment<'_>, scratch: &mut Scratch) -> Step {
-    let end = skip_padding(data, base, only.end);
-    if only.flags == 0 {
-        let bytes = Bytes::Data(only.end - only.data.len()..only.end);
-        return Step::Record { start, end, bytes };
+fn whole(data: &[u8], base: u64, start: usize, only: &Fragment<'_>) -> Step {
+    Step::Record {
+        start,
+        end: skip_padding(data, base, only.end),
+        bytes: Bytes::Data(only.end - only.data.len()..only.end),
+        flags: only.flags,
     }
-    let done = decompress(only.data, only.flags, &mut scratch.out);
-    from_scratch(done, start, end)
 }
 
-fn joined(
-    data: &[u8],
-    base: u64,
-    start: usize,
-    last: &Fragment<'_>,
-    scratch: &mut Scratch,
-) -> Step {
-    let end = skip_padding(data, base, last.end);
-    if last.flags == 0 {
-        std::mem::swap(&mut scratch.joined, &mut scratch.out);
-        return from_scratch(Ok(()), start, end);
-    }
-    let done = decompress(&scratch.joined, last.flags, &mut scratch.out);
-    from_scratch(done, start, end)
-}
-
-fn from_scratch(done: Result<(), DamageReason>, start: usize, end: usize) -> Step {
-    match done {
-        Ok(()) => Step::Record {
-            start,
-            end,
-            bytes: Bytes::Scratch,
-        },
-        Err(reason) => damage(start, end, reason),
+fn joined(data: &[u8], base: u64, start: usize, last: &Fragment<'_>) -> Step {
+    Step::Record {
+        start,
+        end: skip_padding(data, base, last.end),
+        bytes: Bytes::Joined,
+        flags: last.flags,
     }
 }
 
@@ -226,8 +233,13 @@ fn skip_padding(data: &[u8], base: u64, end: usize) -> usize {
     }
 }
 
-fn decompress(stored: &[u8], flags: u8, out: &mut Vec<u8>) -> Result<(), DamageReason> {
+/// Appends what was stored with these flags, decompressed.
+pub(crate) fn decompress(stored: &[u8], flags: u8, out: &mut Vec<u8>) -> Result<(), DamageReason> {
     match flags {
+        0 => {
+            out.extend_from_slice(stored);
+            Ok(())
+        }
         SNAPPY => compress::snappy(stored, out),
         ZSTD => compress::zstd(stored, out),
         _ => Err(DamageReason::Header),

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use headwater_env::{File, Files, OpenMode};
 
-use crate::decode::{Bytes, Scratch, Step, step};
+use crate::decode::{Bytes, Scratch, Step, step, stored_step};
 use crate::{Damage, Framing, Result, pages, segment_path};
 
 /// How much is read at once; a record larger than this is read whole.
@@ -49,9 +49,34 @@ pub struct SegmentReader {
 
 /// What became of an attempt to read.
 enum Attempt {
-    Record(Bytes),
+    Record(Bytes, Stored),
     More,
     End,
+}
+
+/// How a record is stored, and where: what it takes to decompress it
+/// elsewhere, while its segment is read on.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    flags: u8,
+    segment: u64,
+    offset: u64,
+    len: u64,
+}
+
+impl Stored {
+    /// Appends the record, of which the segment has the bytes `stored`.
+    ///
+    /// # Errors
+    /// It cannot be decompressed, and `out` is as it was.
+    pub fn unpack(self, stored: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), Damage> {
+        pages::decompress(stored, self.flags, out).map_err(|reason| Damage {
+            segment: self.segment,
+            offset: self.offset,
+            lost_bytes: self.len,
+            reason,
+        })
+    }
 }
 
 impl SegmentReader {
@@ -90,10 +115,27 @@ impl SegmentReader {
     /// The file cannot be read.
     pub fn next_record(&mut self) -> Result<Option<&[u8]>> {
         loop {
-            match self.attempt()? {
+            match self.attempt(step)? {
                 Attempt::More => {}
                 Attempt::End => return Ok(None),
-                Attempt::Record(bytes) => return Ok(Some(bytes.of(&self.buf, &self.scratch))),
+                Attempt::Record(bytes, _) => return Ok(Some(bytes.of(&self.buf, &self.scratch))),
+            }
+        }
+    }
+
+    /// The next record as it is stored, or `None` at the end. To decompress
+    /// them takes most of the time that reading takes, and may be done elsewhere.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn next_stored(&mut self) -> Result<Option<(&[u8], Stored)>> {
+        loop {
+            match self.attempt(stored_step)? {
+                Attempt::More => {}
+                Attempt::End => return Ok(None),
+                Attempt::Record(bytes, stored) => {
+                    return Ok(Some((bytes.of(&self.buf, &self.scratch), stored)));
+                }
             }
         }
     }
@@ -103,7 +145,10 @@ impl SegmentReader {
         std::mem::take(&mut self.damage)
     }
 
-    fn attempt(&mut self) -> Result<Attempt> {
+    fn attempt(
+        &mut self,
+        step: impl Fn(Framing, &[u8], u64, usize, &mut Scratch) -> Step,
+    ) -> Result<Attempt> {
         match step(
             self.framing,
             &self.buf,
@@ -111,9 +156,20 @@ impl SegmentReader {
             self.at,
             &mut self.scratch,
         ) {
-            Step::Record { end, bytes, .. } => {
+            Step::Record {
+                start,
+                end,
+                bytes,
+                flags,
+            } => {
                 self.at = end;
-                Ok(Attempt::Record(bytes))
+                let stored = Stored {
+                    flags,
+                    segment: self.segment,
+                    offset: self.base + start as u64,
+                    len: (end - start) as u64,
+                };
+                Ok(Attempt::Record(bytes, stored))
             }
             Step::End if self.is_whole() => Ok(Attempt::End),
             Step::End => {
@@ -230,7 +286,27 @@ mod tests {
         }
         let damage = reader.take_damage();
         assert_eq!(damage, whole.damage());
+        check_stored(&files, framing, segment, &damage);
         (count, damage)
+    }
+
+    /// What is decompressed elsewhere is the same, too.
+    fn check_stored(files: &MemoryFiles, framing: Framing, segment: &[u8], wanted: &[Damage]) {
+        let mut whole = SegmentDecoder::new(framing, 0, segment);
+        let mut reader = SegmentReader::open(files, Path::new(DIR), framing, 0).unwrap();
+        let (mut out, mut damage) = (b"before".to_vec(), Vec::new());
+        while let Some((bytes, stored)) = reader.next_stored().unwrap() {
+            out.truncate(6);
+            match stored.unpack(bytes, &mut out) {
+                Ok(()) => assert_eq!(Some(&out[6..]), whole.next_record()),
+                Err(found) => damage.push(found),
+            }
+            assert!(out.starts_with(b"before"));
+        }
+        assert_eq!(whole.next_record(), None);
+        damage.extend(reader.take_damage());
+        damage.sort_by_key(|damage| damage.offset);
+        assert_eq!(damage, wanted);
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Appender for Batch<'_> {
             return Err(AppendError::InvalidLabels(what));
         }
         loop {
-            let slot = self.head.get_or_create(labels, None)?;
+            let slot = self.head.get_or_create(labels)?;
             // The series may have been forgotten between the two steps.
             if let Some(cell) = self.head.slots.get(slot) {
                 let series = cell.lock();

@@ -59,33 +59,65 @@ pub(crate) struct Found {
     next: u32,
 }
 
-/// Reads the chunks that end at `min_time` or later. At the first damage the
-/// rest is given up and removed: a series of which one chunk is lost must get
-/// the later ones from the log, too.
-pub(crate) fn read(files: &dyn Files, dir: &Path, min_time: Timestamp) -> Result<Found> {
+/// Reads the chunks that end at `min_time` or later, several files at a time. At
+/// the first damage the rest is given up and removed: a series of which one chunk
+/// is lost must get the later ones from the log, too.
+pub(crate) fn read(
+    files: &dyn Files,
+    dir: &Path,
+    min_time: Timestamp,
+    threads: usize,
+) -> Result<Found> {
     let mut found = Found {
         next: 1,
         ..Found::default()
     };
     let numbers = list(files, dir)?;
-    for (at, number) in numbers.iter().enumerate() {
-        let path = file_path(dir, *number);
-        let missing = at > 0 && *number != found.next;
-        let damage = match missing {
-            true => Some((0, format!("the file before {} is missing", path.display()))),
-            false => read_file(files, &path, min_time, &mut found)?,
-        };
-        found.next = numbers.last().map_or(1, |last| last + 1);
-        if let Some((sound_bytes, damage)) = damage {
-            found.damage.push(damage);
-            // A snapshot relies on what is now given up, also at a later start.
-            chunk_snapshot::remove_all(files, dir.parent().unwrap_or(dir))?;
-            give_up(files, dir, &numbers[at..], sound_bytes)?;
-            return Ok(found);
+    for (nth, together) in numbers.chunks(threads.max(1)).enumerate() {
+        let all = read_together(files, dir, together, min_time);
+        for (at, (number, one)) in together.iter().zip(all).enumerate() {
+            let at = nth * threads.max(1) + at;
+            let path = file_path(dir, *number);
+            let missing = at > 0 && *number != found.next;
+            let damage = match missing {
+                true => Some((0, format!("the file before {} is missing", path.display()))),
+                false => found.add(path, one?),
+            };
+            found.next = numbers.last().map_or(1, |last| last + 1);
+            if let Some((sound_bytes, damage)) = damage {
+                found.damage.push(damage);
+                // A snapshot relies on what is now given up, also at a later start.
+                chunk_snapshot::remove_all(files, dir.parent().unwrap_or(dir))?;
+                give_up(files, dir, &numbers[at..], sound_bytes)?;
+                return Ok(found);
+            }
+            found.next = number + 1;
         }
-        found.next = number + 1;
     }
     Ok(found)
+}
+
+/// Reads files side by side.
+fn read_together(
+    files: &dyn Files,
+    dir: &Path,
+    numbers: &[u32],
+    min_time: Timestamp,
+) -> Vec<Result<OneFile>> {
+    let read = |number: &u32| read_file(files, &file_path(dir, *number), min_time);
+    let [here, elsewhere @ ..] = numbers else {
+        return Vec::new();
+    };
+    std::thread::scope(|scope| {
+        let others = elsewhere.iter().map(|number| scope.spawn(|| read(number)));
+        let others: Vec<_> = others.collect();
+        let mut all = vec![read(here)];
+        for (other, number) in others.into_iter().zip(elsewhere) {
+            // A thread that could not do it has told why; here it may be told again.
+            all.push(other.join().unwrap_or_else(|_| read(number)));
+        }
+        all
+    })
 }
 
 /// Keeps the sound beginning of the first file, if it has one, and removes
@@ -105,31 +137,62 @@ fn give_up(files: &dyn Files, dir: &Path, numbers: &[u32], sound_bytes: usize) -
     Ok(())
 }
 
-/// Reads one file. If it is damaged, says how many bytes are sound and what
-/// is wrong behind them.
-fn read_file(
-    files: &dyn Files,
-    path: &Path,
-    min_time: Timestamp,
-    found: &mut Found,
-) -> Result<Option<(usize, String)>> {
+/// What is in a file.
+#[derive(Debug, Default)]
+struct OneFile {
+    /// The numbers of series, and their chunks.
+    chunks: Vec<(u64, EncodedChunk)>,
+    max_time: Timestamp,
+    sound_bytes: usize,
+    /// What is wrong behind the sound bytes.
+    damage: Option<String>,
+}
+
+impl Found {
+    /// Adds what is in a file. If it is damaged, says how many bytes are sound
+    /// and what is wrong behind them.
+    fn add(&mut self, path: PathBuf, file: OneFile) -> Option<(usize, String)> {
+        for (reference, chunk) in file.chunks {
+            let chunks = self.chunks.entry(reference).or_default();
+            // They become those of a series: few, and many lists of them.
+            if chunks.len() == chunks.capacity() {
+                chunks.reserve_exact(1 + chunks.len() / 4);
+            }
+            chunks.push(chunk);
+        }
+        if file.damage.is_none() || file.sound_bytes > 0 {
+            let max_time = file.max_time;
+            self.full.push(FullFile { path, max_time });
+        }
+        Some((file.sound_bytes, file.damage?))
+    }
+}
+
+fn read_file(files: &dyn Files, path: &Path, min_time: Timestamp) -> Result<OneFile> {
     let region = files.map(path).map_err(error::file)?;
     let file = Bytes::from_owner(region.clone());
-    let damage = |at: usize, error: DecodeError| Some((at, format!("{}: {error}", path.display())));
+    let mut found = OneFile {
+        max_time: Timestamp::MIN,
+        ..OneFile::default()
+    };
+    let told = |error: DecodeError| Some(format!("{}: {error}", path.display()));
     let chunks = match head_chunks::chunks(&file) {
         Ok(chunks) => chunks,
-        Err(error) => return Ok(damage(0, error)),
+        Err(error) => {
+            found.damage = told(error);
+            return Ok(found);
+        }
     };
-    let (mut max_time, mut sound_bytes, mut damaged) = (Timestamp::MIN, 0, None);
     for chunk in chunks {
         let chunk = match chunk {
             Ok(chunk) => chunk,
             Err(error) => {
-                damaged = damage(sound_bytes, error);
+                found.damage = told(error);
                 break;
             }
         };
-        (max_time, sound_bytes) = (max_time.max(chunk.max_time), chunk.end);
+        found.max_time = found.max_time.max(chunk.max_time);
+        found.sound_bytes = chunk.end;
         // The log of late samples has what came out of order.
         if !chunk.out_of_order && chunk.max_time >= min_time {
             let encoded = EncodedChunk {
@@ -138,23 +201,12 @@ fn read_file(
                 max_time: chunk.max_time,
                 data: file.slice_ref(chunk.data),
             };
-            let chunks = found.chunks.entry(chunk.reference).or_default();
-            // They become those of a series: few, and many lists of them.
-            if chunks.len() == chunks.capacity() {
-                chunks.reserve_exact(1 + chunks.len() / 4);
-            }
-            chunks.push(encoded);
+            found.chunks.push((chunk.reference, encoded));
         }
     }
     // All of it was read to see whether it is sound; queries want little of it.
     region.release();
-    if damaged.is_none() || sound_bytes > 0 {
-        found.full.push(FullFile {
-            path: path.to_path_buf(),
-            max_time,
-        });
-    }
-    Ok(damaged)
+    Ok(found)
 }
 
 /// A file that is not written to any more.

@@ -48,6 +48,13 @@ impl Index {
         }
     }
 
+    /// The same for many series.
+    pub(crate) fn insert_all(&mut self, series: &[(u32, Labels)]) {
+        for (slot, labels) in series {
+            self.insert(*slot, labels);
+        }
+    }
+
     pub(crate) fn remove(&mut self, slot: u32, labels: &Labels) {
         self.all.remove(slot);
         for (name, value) in labels {

@@ -221,23 +221,38 @@ impl Head {
         }
     }
 
-    /// The slot of the series with these labels, made if it is new. `log_ref`
-    /// is what the log calls it, if the log was there first.
-    pub(crate) fn get_or_create(
-        &self,
-        labels: &Labels,
-        log_ref: Option<u64>,
-    ) -> Result<u32, AppendError> {
+    /// The slot of the series with these labels, made if it is new.
+    pub(crate) fn get_or_create(&self, labels: &Labels) -> Result<u32, AppendError> {
         if let Some(slot) = self.lookup.find(&self.slots, labels) {
             return Ok(slot);
         }
-        // What the log knows was there before: it is not refused.
-        if log_ref.is_none() {
-            self.admit(labels)?;
+        self.admit(labels)?;
+        let (slot, is_new) = self.find_or_make(labels, None)?;
+        if is_new {
+            self.index.write().insert(slot, labels);
         }
+        Ok(slot)
+    }
+
+    /// The same for a series that the log calls `log_ref`; says whether it is
+    /// new. Then the caller has to put it into the index. It is not refused for
+    /// want of memory: it was there before.
+    pub(crate) fn restore(
+        &self,
+        labels: &Labels,
+        log_ref: u64,
+    ) -> Result<(u32, bool), AppendError> {
+        self.find_or_make(labels, Some(log_ref))
+    }
+
+    fn find_or_make(
+        &self,
+        labels: &Labels,
+        log_ref: Option<u64>,
+    ) -> Result<(u32, bool), AppendError> {
         let mut stripe = self.lookup.lock(&self.slots, labels);
         if let Some(slot) = stripe.find(labels) {
-            return Ok(slot);
+            return Ok((slot, false));
         }
         let slot = self.vacant_slot()?;
         if let Some(cell) = self.slots.get(slot) {
@@ -247,10 +262,9 @@ impl Head {
         }
         stripe.insert(labels, slot);
         drop(stripe);
-        self.index.write().insert(slot, labels);
         self.series.fetch_add(1, Ordering::Relaxed);
         self.counters.series_created.add(1);
-        Ok(slot)
+        Ok((slot, true))
     }
 
     /// The slot of the series with these labels.

@@ -297,16 +297,25 @@ impl Series {
         true
     }
 
-    /// Takes a finished chunk from a file; later samples follow it. One that
-    /// is not newer than what is here is left out.
-    pub(crate) fn push_chunk(&mut self, chunk: EncodedChunk) {
-        if chunk.min_time <= self.newest {
+    /// Takes finished chunks from files, oldest first; later samples follow
+    /// them. Those that are not newer than what is here are left out.
+    pub(crate) fn push_chunks(&mut self, mut chunks: Vec<EncodedChunk>) {
+        let mut newest = self.newest;
+        chunks.retain(|chunk| {
+            let is_newer = chunk.min_time > newest;
+            newest = if is_newer { chunk.max_time } else { newest };
+            is_newer
+        });
+        if chunks.is_empty() {
             return;
         }
         let finished = self.open.finish();
         finished.into_iter().for_each(|chunk| self.close(chunk));
-        self.newest = chunk.max_time;
-        self.close(chunk);
+        self.newest = newest;
+        match self.closed.is_empty() {
+            true => self.closed = chunks,
+            false => self.closed.append(&mut chunks),
+        }
         self.in_files = self.closed.len() as u32;
     }
 

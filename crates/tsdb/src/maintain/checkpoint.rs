@@ -18,8 +18,7 @@ use headwater_model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use headwater_model::{Labels, Metadata, TimeRange, Timestamp};
 use headwater_storage::Result;
 use headwater_wal::{
-    CheckpointWriter, SegmentDecoder, list_checkpoints, list_segments, remove_checkpoints_before,
-    segment_path,
+    CheckpointWriter, SegmentReader, list_checkpoints, list_segments, remove_checkpoints_before,
 };
 use roaring::RoaringTreemap;
 
@@ -91,12 +90,11 @@ impl Inner {
         let files = self.env.files.as_ref();
         let all = list_segments(files, dir).map_err(error::log)?;
         for segment in all.into_iter().filter(|s| segments.contains(s)) {
-            let bytes = files
-                .map(&segment_path(dir, segment))
-                .map_err(error::file)?;
+            // A stretch at a time: all of a mapped segment would count as memory.
             let framing = log::framing(&self.options);
-            let mut records = SegmentDecoder::new(framing, segment, &bytes);
-            while let Some(record) = records.next_record() {
+            let records = SegmentReader::open(files, dir, framing, segment);
+            let mut records = records.map_err(error::log)?;
+            while let Some(record) = records.next_record().map_err(error::log)? {
                 filter.record(record)?;
             }
         }

@@ -6,7 +6,7 @@ use crate::head::Head;
 use crate::head::commit::{CHUNK_AHEAD, SLOT_AHEAD};
 use crate::head::rules::Rules;
 use crate::head::series::Series;
-use crate::head::slots::Walk;
+use crate::head::slots::{Ahead, Walk};
 
 /// A histogram is much larger than a float: a batch has this many times fewer.
 const FLOATS_PER_HISTOGRAM: usize = 16;
@@ -50,6 +50,10 @@ impl Batch {
     pub(super) fn begin(&mut self, time: Timestamp, limit: usize) {
         // All arithmetic on times wraps, so that none is out of bounds.
         self.base = time.wrapping_sub(1 << 31);
+        if self.samples.capacity() / 2 > limit {
+            // Nothing is in it that would be worth copying.
+            self.samples = Vec::new();
+        }
         self.samples.reserve_exact(limit);
     }
 
@@ -115,30 +119,44 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(super) struct Sorter {
     starts: Vec<u32>,
-    sorted: Vec<Sample>,
+    /// The places of the samples, in the order in which they are appended.
+    order: Vec<u32>,
 }
 
 impl Sorter {
     /// Appends everything to its series and says how many samples were new.
     pub(super) fn apply(&mut self, head: &Head, batch: &Batch) -> u64 {
-        self.sort(&batch.samples);
+        let samples = &batch.samples;
+        let slots = self.sort(samples);
+        // So many places further is so many series further.
+        let each = samples.len() / slots.max(1) + 1;
         let rules = head.rules();
-        let (mut applied, mut at) = (0, 0);
-        let slot_at = |at: usize| self.sorted.get(at).and_then(|s| head.slots.get(s.slot()));
+        let mut applied = 0;
+        let sample_at = |at: usize| self.order.get(at).map(|place| samples[*place as usize]);
+        let mut ahead = Ahead::new(&head.slots);
+        let mut near = Ahead::new(&head.slots);
         let mut walk = Walk::new(&head.slots);
-        for samples in self.sorted.chunk_by(|a, b| a.slot() == b.slot()) {
-            at += samples.len();
-            if let Some(later) = slot_at(at + SLOT_AHEAD) {
+        let mut at = 0;
+        while let Some(first) = sample_at(at) {
+            if let Some(later) = sample_at(at + SLOT_AHEAD * each)
+                && let Some(later) = ahead.get(later.slot())
+            {
                 later.prefetch();
             }
-            if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
+            if let Some(soon) = sample_at(at + CHUNK_AHEAD * each)
+                && let Some(soon) = near.get(soon.slot())
+            {
                 soon.prefetch_chunk();
             }
-            let Some((series, slot)) = samples.first().and_then(|s| walk.series(s.slot())) else {
+            let Some((series, slot)) = walk.series(first.slot()) else {
+                at += 1;
                 continue;
             };
-            for sample in samples {
-                applied += u64::from(batch.append(*sample, series, rules));
+            while let Some(sample) = sample_at(at)
+                && sample.slot() == first.slot()
+            {
+                applied += u64::from(batch.append(sample, series, rules));
+                at += 1;
             }
             slot.note_chunk(series);
         }
@@ -146,7 +164,8 @@ impl Sorter {
     }
 
     /// Sorts by slot, keeping the order within a series: a counting sort.
-    fn sort(&mut self, samples: &[Sample]) {
+    /// Says how many slots there are about.
+    fn sort(&mut self, samples: &[Sample]) -> usize {
         let slots = samples.iter().map(|s| s.slot());
         let (first, last) = slots.fold((u32::MAX, 0), |(a, b), s| (a.min(s), b.max(s)));
         let place = |sample: &Sample| (sample.slot() - first) as usize;
@@ -156,15 +175,23 @@ impl Sorter {
         for sample in samples {
             starts[place(sample) + 1] += 1;
         }
+        let mut used = 0;
         for at in 1..starts.len() {
+            used += usize::from(starts[at] > 0);
             starts[at] += starts[at - 1];
         }
-        self.sorted.resize(samples.len(), Sample::default());
-        for sample in samples {
+        self.order.clear();
+        if self.order.capacity() / 2 > samples.len() {
+            self.order = Vec::new();
+        }
+        self.order.reserve_exact(samples.len());
+        self.order.resize(samples.len(), 0);
+        for (at, sample) in samples.iter().enumerate() {
             let to = &mut starts[place(sample)];
-            self.sorted[*to as usize] = *sample;
+            self.order[*to as usize] = at as u32;
             *to += 1;
         }
+        used
     }
 }
 
@@ -205,12 +232,13 @@ mod tests {
             batch.push_integer(3, time, Histogram::default());
         }
         let mut sorter = Sorter::default();
-        sorter.sort(&batch.samples);
-        let found: Vec<_> = sorter.sorted.iter().map(|s| (s.slot(), s.time)).collect();
+        assert_eq!(sorter.sort(&batch.samples), 3);
+        let sorted = sorter.order.iter().map(|at| batch.samples[*at as usize]);
+        let found: Vec<_> = sorted.map(|s| (s.slot(), s.time)).collect();
         let mut wanted: Vec<_> = batch.samples.iter().map(|s| (s.slot(), s.time)).collect();
         wanted.sort();
         assert_eq!(found, wanted);
-        sorter.sort(&[]);
-        assert!(sorter.sorted.is_empty());
+        assert_eq!(sorter.sort(&[]), 0);
+        assert!(sorter.order.is_empty());
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Newest checkpoint first, then the segments behind it. `source` reads
 //! records, this module takes them apart, `pending` collects their samples and
-//! `batch` appends them sorted by series; with more than one thread, these three
-//! go on side by side. `refs` leads from the numbers of the log to series. What
-//! is on the way takes a part of the memory that the head will take.
+//! `batch` appends them sorted by series. With more than one thread all of this
+//! goes on side by side: `source` has threads that read ahead, and `workers` bring
+//! to the head what was read. `refs` leads from the numbers of the log to series.
+//! What is on the way takes no more memory than the head will take for the rest of
+//! the log.
 
 mod batch;
 mod pending;
@@ -13,6 +15,7 @@ mod refs;
 mod snapshot;
 mod source;
 mod starts;
+mod workers;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -36,6 +39,10 @@ pub(crate) use progress::Progress;
 use refs::{MappedUntil, Refs};
 use snapshot::Damaged;
 use source::{Block, Blocks, Segment};
+use workers::{Job, Workers};
+
+/// Series that go to the index together.
+const INDEXED_TOGETHER: usize = 1024;
 
 /// What a replay found.
 #[derive(Debug, Default)]
@@ -77,8 +84,8 @@ pub(crate) fn replay(
     let last_segment = segments.last().copied().unwrap_or(0);
     progress.begin(segments.first().copied().unwrap_or(0), last_segment);
     std::thread::scope(|scope| {
-        let helpers = threads.saturating_sub(1);
-        let ahead = (helpers > 0).then_some(scope);
+        let workers = if threads > 1 { threads } else { 0 };
+        let ahead = (workers > 0).then_some(scope);
         let mut replay = Replay {
             head,
             files,
@@ -86,7 +93,8 @@ pub(crate) fn replay(
             mapped: MappedUntil::default(),
             chunks,
             labels: LabelsBuilder::new(),
-            pending: PendingSamples::new(head, scope, helpers),
+            pending: PendingSamples::new(head, Workers::new(head, scope, workers)),
+            new_series: Vec::new(),
             report: Report::default(),
             progress,
             min_valid: head.times.min_valid(),
@@ -96,7 +104,7 @@ pub(crate) fn replay(
         };
         let in_order = match snapshot {
             Some(snapshot) => {
-                if let Err(Damaged(why)) = replay.snapshot(snapshot) {
+                if let Err(Damaged(why)) = replay.snapshot(snapshot, ahead) {
                     replay.report.bad_snapshot = Some(why);
                     return Ok(replay.report);
                 }
@@ -112,6 +120,7 @@ pub(crate) fn replay(
         replay.min_valid = Timestamp::MIN;
         let late = replay.segments(late_dir, 0)?;
         replay.read(Blocks::new(files, late, None))?;
+        replay.apply_samples();
         Ok(replay.report)
     })
 }
@@ -126,6 +135,8 @@ struct Replay<'r> {
     mapped: MappedUntil,
     labels: LabelsBuilder,
     pending: PendingSamples<'r>,
+    /// Those that are not in the index yet.
+    new_series: Vec<(u32, Labels)>,
     report: Report,
     progress: &'r Progress,
     /// Samples before this are in blocks.
@@ -175,6 +186,7 @@ impl Replay<'_> {
     fn read(&mut self, mut blocks: Blocks) -> Result<()> {
         let mut block = Block::default();
         while blocks.next(&mut block)? {
+            self.pending.bytes_left = block.bytes_left;
             for record in block.records() {
                 self.report.records += 1;
                 if self.record(record).is_err() {
@@ -251,18 +263,21 @@ impl Replay<'_> {
 
     fn floats(&mut self, samples: Samples<'_>) -> Result<(), headwater_blockfmt::DecodeError> {
         let starts = self.head.choice.starts;
-        for sample in samples {
-            let sample = sample?;
+        if !self.late && !starts {
+            return samples.try_for_all(|sample| {
+                if let Some(slot) = self.slot_of(sample.reference, sample.time) {
+                    self.pending.push_float(slot, sample.time, sample.value);
+                }
+            });
+        }
+        samples.try_for_all(|sample| {
             if self.late {
                 let value = LateValue::Float(sample.value);
                 self.late_sample(sample.reference, (sample.time, sample.start), value);
-            } else if starts {
+            } else {
                 self.float_with_start(sample);
-            } else if let Some(slot) = self.slot_of(sample.reference, sample.time) {
-                self.pending.push_float(slot, sample.time, sample.value);
             }
-        }
-        Ok(())
+        })
     }
 
     /// The slot for a sample that is to be kept.
@@ -319,12 +334,12 @@ impl Replay<'_> {
         if cell.lock().log_ref != reference {
             self.apply_samples();
         }
-        let mut series = cell.lock();
-        for chunk in chunks {
+        for chunk in &chunks {
             self.times.start = self.times.start.min(chunk.min_time);
             self.times.end = self.times.end.max(chunk.max_time);
-            series.push_chunk(chunk);
         }
+        let mut series = cell.lock();
+        series.push_chunks(chunks);
         self.mapped.note(slot, series.newest);
     }
 
@@ -365,8 +380,11 @@ impl Replay<'_> {
         self.head.reserve_log_refs(reference);
         // The same labels may come back under another number after the
         // series was forgotten: both stand for one series here.
-        match self.head.get_or_create(&labels, Some(reference)) {
-            Ok(slot) => {
+        match self.head.restore(&labels, reference) {
+            Ok((slot, is_new)) => {
+                if is_new {
+                    self.index_later(slot, labels);
+                }
                 self.refs.insert(reference, slot);
                 self.keep_other_number(reference, slot);
                 self.take_chunks(reference, slot);
@@ -448,7 +466,32 @@ impl Replay<'_> {
         cell.lock().rare.get_or_insert_default().metadata = Some(shared);
     }
 
+    fn index_later(&mut self, slot: u32, labels: Labels) {
+        self.new_series.push((slot, labels));
+        if self.new_series.len() >= INDEXED_TOGETHER {
+            self.index_new_series();
+        }
+    }
+
+    fn index_new_series(&mut self) {
+        let series = std::mem::take(&mut self.new_series);
+        if !series.is_empty() {
+            self.pending.workers.other(Job::Index(series));
+        }
+    }
+
+    /// Hands over everything and waits until it is in the head.
+    fn apply_all(&mut self) -> std::result::Result<(), Damaged> {
+        self.index_new_series();
+        self.pending.hand_over_all();
+        let done = self.pending.workers.finish();
+        self.report.samples += self.pending.workers.take_applied();
+        done
+    }
+
+    /// The same; only a snapshot brings what may turn out to be damaged.
     fn apply_samples(&mut self) {
-        self.report.samples += self.pending.apply();
+        let done = self.apply_all();
+        debug_assert!(done.is_ok(), "{done:?}");
     }
 }

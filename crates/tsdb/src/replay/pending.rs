@@ -2,64 +2,48 @@
 //!
 //! They are not appended one by one: they are collected, sorted by series and
 //! appended series by series, so that a series is fetched from memory once for
-//! all its samples of a batch. With more than one thread, others do that while
-//! the log is read on; all samples of a series go to the same one.
-
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::Scope;
+//! all its samples of a batch.
 
 use headwater_model::{FloatHistogram, Histogram, Timestamp};
 
-use super::batch::{Batch, Sorter};
+use super::batch::Batch;
+use super::workers::Workers;
 use crate::head::Head;
 
-/// Samples of a batch for each series of the head, so that a replay needs
-/// little memory beside the head that comes of it: a sample takes 64 bytes,
-/// those of its place in the batches that are under way included.
-const PER_SERIES: usize = 4;
-/// Samples of a batch at least and at most.
+/// Samples of all batches for each series of the head. A series that is not in a
+/// cache takes longer to fetch than several samples to append: twice as many save
+/// a tenth of the time, and take twice the memory.
+const PER_SERIES: usize = 2;
+/// Samples of all batches at least, and at most of each.
 const LEAST: usize = 16 << 10;
-const MOST: usize = 256 << 10;
-/// Slots that follow one another and belong to the same thread.
+const MOST: usize = 1 << 20;
+/// Bytes of the log that must be left for each sample that may wait. One that
+/// waits takes 36 bytes: its place in the batch that fills and in the one that is
+/// appended, and in the order of that. What is left of the log becomes a quarter
+/// of its size in the head: so a replay never takes more than the head will.
+const BYTES_LEFT_PER_SAMPLE: u64 = 4 * 36;
+/// Slots that follow one another and belong to the same worker.
 const NEIGHBOURS: u32 = 64;
 
 /// Collects samples in the order of the log.
 pub(super) struct PendingSamples<'h> {
     head: &'h Head,
-    /// One for each worker; one if there are none.
+    /// One for each worker.
     filling: Vec<Batch>,
-    workers: Vec<Worker>,
-    /// Used if there are no workers.
-    sorter: Sorter,
+    pub(super) workers: Workers<'h>,
     limit: usize,
-    applied: u64,
-}
-
-/// A thread that applies batches.
-struct Worker {
-    queue: SyncSender<Batch>,
-    done: Receiver<Batch>,
-    under_way: usize,
+    /// Bytes of the log that are still to be read.
+    pub(super) bytes_left: u64,
 }
 
 impl<'h> PendingSamples<'h> {
-    /// `scope` is where `threads` threads beside this one may work; without
-    /// any, this one applies the samples.
-    pub(super) fn new<'s, 'e>(
-        head: &'h Head,
-        scope: &'s Scope<'s, 'e>,
-        threads: usize,
-    ) -> PendingSamples<'h>
-    where
-        'h: 's,
-    {
+    pub(super) fn new(head: &'h Head, workers: Workers<'h>) -> PendingSamples<'h> {
         PendingSamples {
             head,
-            filling: (0..threads.max(1)).map(|_| Batch::default()).collect(),
-            workers: (0..threads).map(|_| Worker::start(head, scope)).collect(),
-            sorter: Sorter::default(),
+            filling: (0..workers.count()).map(|_| Batch::default()).collect(),
+            workers,
             limit: LEAST,
-            applied: 0,
+            bytes_left: 0,
         }
     }
 
@@ -105,84 +89,22 @@ impl<'h> PendingSamples<'h> {
     #[cold]
     fn turn_over(&mut self, at: usize, time: Timestamp) {
         self.hand_over(at);
-        let per_batch = self.head.series_count() as usize * PER_SERIES / self.filling.len();
-        self.limit = per_batch.clamp(LEAST, MOST);
+        let wanted = self.head.series_count() as usize * PER_SERIES;
+        let rest = usize::try_from(self.bytes_left / BYTES_LEFT_PER_SAMPLE).unwrap_or(MOST);
+        let each = wanted.min(rest).max(LEAST) / self.filling.len();
+        self.limit = each.min(MOST);
         self.filling[at].begin(time, self.limit);
     }
 
     fn hand_over(&mut self, at: usize) {
-        let batch = &mut self.filling[at];
-        if batch.is_empty() {
-            return;
-        }
-        match self.workers.get_mut(at) {
-            Some(worker) => {
-                let (empty, applied) = worker.exchange(std::mem::take(batch));
-                *batch = empty;
-                self.applied += applied;
-            }
-            None => {
-                self.applied += self.sorter.apply(self.head, batch);
-                batch.clear();
-            }
+        if !self.filling[at].is_empty() {
+            let batch = std::mem::take(&mut self.filling[at]);
+            self.filling[at] = self.workers.samples(at, batch);
         }
     }
 
-    /// Applies everything and waits until it is done. Says how many samples
-    /// were new since it was last called.
-    pub(super) fn apply(&mut self) -> u64 {
+    /// Hands over what was collected.
+    pub(super) fn hand_over_all(&mut self) {
         (0..self.filling.len()).for_each(|at| self.hand_over(at));
-        for worker in &mut self.workers {
-            while let Some(batch) = worker.take_back() {
-                self.applied += batch.applied;
-            }
-        }
-        std::mem::take(&mut self.applied)
-    }
-}
-
-impl Worker {
-    fn start<'s, 'h: 's>(head: &'h Head, scope: &'s Scope<'s, '_>) -> Worker {
-        let (queue, batches) = sync_channel::<Batch>(1);
-        let (give_back, done) = sync_channel(2);
-        scope.spawn(move || {
-            let mut sorter = Sorter::default();
-            for mut batch in batches {
-                batch.applied = sorter.apply(head, &batch);
-                batch.clear();
-                if give_back.send(batch).is_err() {
-                    return;
-                }
-            }
-        });
-        Worker {
-            queue,
-            done,
-            under_way: 0,
-        }
-    }
-
-    /// Hands a batch over. Answers an empty one, and how many samples those
-    /// that came back had. Waits while there are two under way.
-    fn exchange(&mut self, batch: Batch) -> (Batch, u64) {
-        let back = match self.under_way {
-            0 | 1 => None,
-            _ => self.take_back(),
-        };
-        if self.queue.send(batch).is_ok() {
-            self.under_way += 1;
-        }
-        let back = back.unwrap_or_default();
-        let applied = back.applied;
-        (back, applied)
-    }
-
-    /// Waits for a batch that is under way; `None` if there is none.
-    fn take_back(&mut self) -> Option<Batch> {
-        if self.under_way == 0 {
-            return None;
-        }
-        self.under_way -= 1;
-        self.done.recv().ok()
     }
 }
