@@ -7,11 +7,11 @@ use headwater_query::{
     ActiveQueries, ActiveQuery, Answer, Budget, CancelToken, CpuPool, EvalRequest, Evaluate,
     Explain, Gate, Limits, QueryError, QueryErrorKind, QueryStats, StatsLevel, StepGrid, Value,
 };
-use headwater_storage::{BoxFuture, Select, SelectHints, SelectRequest};
+use headwater_storage::{BoxFuture, CursorVec, Select, SelectHints, SelectRequest};
 
 use crate::exec::{Cursor, Exec, Settings};
 use crate::options::EngineOptions;
-use crate::plan::{Estimates, Plan, SelectPlan, Times, build, explain};
+use crate::plan::{Estimates, Optimise, Plan, SelectPlan, Times, build, explain};
 use crate::query_log::QueryLog;
 use crate::syntax::ast::ValueType;
 use crate::syntax::parse::parse;
@@ -116,6 +116,9 @@ impl Engine {
     }
 
     async fn open(&self, select: &SelectPlan, limited: bool) -> Result<Cursor, QueryError> {
+        if select.unused {
+            return Ok(Box::new(CursorVec::default()));
+        }
         let mut hints = SelectHints::default();
         hints.step = select.step;
         hints.window = select.window;
@@ -187,8 +190,12 @@ impl Engine {
         value
     }
 
-    async fn answer(&self, request: EvalRequest) -> Result<Answer, QueryError> {
+    async fn answer(&self, mut request: EvalRequest) -> Result<Answer, QueryError> {
         let begun = Instant::now();
+        if request.stats == StatsLevel::None && self.log.as_ref().is_some_and(|log| log.is_on()) {
+            // The log tells them.
+            request.stats = StatsLevel::Totals;
+        }
         let plan = self.plan(&request).await?;
         let mut stats = QueryStats::default();
         let result = self.planned(&request, plan, begun, &mut stats).await;
@@ -327,11 +334,11 @@ fn plan(options: &EngineOptions, request: &EvalRequest) -> Result<Plan, QueryErr
         lookback: lookback(options, request),
         default_subquery_step: options.default_subquery_step,
     };
-    build(
-        &expr,
-        times,
-        options.optimise.then_some(&request.expression),
-    )
+    let optimise = Optimise {
+        text: &request.expression,
+        counted: request.stats != StatsLevel::None,
+    };
+    build(&expr, times, options.optimise.then_some(optimise))
 }
 
 /// The caller's token with the engine's deadline.

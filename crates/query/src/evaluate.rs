@@ -56,8 +56,11 @@ pub enum Origin {
 /// How much an evaluation measures of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StatsLevel {
-    /// Totals only.
+    /// Nobody will look at the samples of [`QueryStats`](crate::QueryStats): what a plan can leave out or do once
+    /// without changing the answer is not counted.
     #[default]
+    None,
+    /// Totals, of all that the query says.
     Totals,
     /// Samples per step too.
     PerStep,

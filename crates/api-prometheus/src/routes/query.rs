@@ -92,9 +92,11 @@ async fn run(
     limit: usize,
 ) -> Result<Response, ApiError> {
     let (detail, remark) = stats_parameter(form);
-    if detail == Some(StatsDetail::PerStep) {
-        request.stats = StatsLevel::PerStep;
-    }
+    request.stats = match detail {
+        None => StatsLevel::None,
+        Some(StatsDetail::Totals) => StatsLevel::Totals,
+        Some(StatsDetail::PerStep) => StatsLevel::PerStep,
+    };
     request.limit = limit;
     request.origin = Some(asker.0);
     let evaluated = api.ask(form, request, |engine, request| engine.evaluate(request));

@@ -23,7 +23,7 @@ pub(crate) fn scalar_op(op: BinaryOp, lhs: f64, rhs: f64) -> f64 {
 
 /// The result of an operator on two floats, and whether a comparison holds. Comparisons return the left side.
 #[inline]
-pub(super) fn float_op(op: BinaryOp, lhs: f64, rhs: f64) -> (f64, bool) {
+pub(crate) fn float_op(op: BinaryOp, lhs: f64, rhs: f64) -> (f64, bool) {
     match op {
         BinaryOp::Add => (lhs + rhs, true),
         BinaryOp::Sub => (lhs - rhs, true),

@@ -48,7 +48,7 @@ use crate::annotation::Notes;
 use crate::plan::{Node, Plan};
 use block::Block;
 use column::{Column, Key, is_reserved};
-pub(crate) use elements::scalar_op;
+pub(crate) use elements::{float_op, scalar_op};
 pub(crate) use measure::Measures;
 use tally::Tally;
 

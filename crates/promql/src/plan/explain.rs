@@ -87,6 +87,9 @@ impl Writer<'_> {
         if select.offset != 0 {
             text += &format!(" offset {} ms", select.offset);
         }
+        if select.unused {
+            return format!("select {what} {{{matchers}}} never");
+        }
         if select.newest {
             text += " newest";
         }

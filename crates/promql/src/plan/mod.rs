@@ -14,6 +14,7 @@ mod newest;
 mod order;
 mod project;
 mod propagate;
+mod prune;
 mod share;
 
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::functions::FunctionId;
 use crate::syntax::ast::{AggregateOp, BinaryOp, Extension, Matching};
 use crate::syntax::position::PosRange;
 
-pub(crate) use build::{Times, build};
+pub(crate) use build::{Optimise, Times, build};
 pub(crate) use estimate::Estimates;
 pub(crate) use explain::{Remarks, explain};
 pub(crate) use share::Alias;
@@ -80,6 +81,8 @@ pub(crate) struct SelectPlan {
     pub(crate) sorted: bool,
     /// Nothing but the newest sample of each series is looked at.
     pub(crate) newest: bool,
+    /// No step needs it.
+    pub(crate) unused: bool,
 }
 
 /// An operator.

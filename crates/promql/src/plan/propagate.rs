@@ -155,7 +155,7 @@ const fn keeps_groups(op: AggregateOp) -> bool {
 
 /// Whether a function says something about series that are not named like counters, or may refuse
 /// series of several metrics, alike without their names.
-fn remarks(function: FunctionId, select: &SelectPlan) -> bool {
+pub(super) fn remarks(function: FunctionId, select: &SelectPlan) -> bool {
     let counter = |name: &String| {
         ["_total", "_sum", "_count", "_bucket"]
             .iter()
@@ -168,7 +168,7 @@ fn remarks(function: FunctionId, select: &SelectPlan) -> bool {
 }
 
 /// Whether no two series of an operator match the same.
-fn is_unique(node: &Node, matching: &Matching, selects: &[SelectPlan]) -> bool {
+pub(super) fn is_unique(node: &Node, matching: &Matching, selects: &[SelectPlan]) -> bool {
     match &node.kind {
         Kind::Aggregate(aggregate) if keeps_groups(aggregate.op) => {
             let (grouping, labels) = (&aggregate.grouping, &matching.labels);

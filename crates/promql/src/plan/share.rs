@@ -60,11 +60,6 @@ impl Shared {
         }
     }
 
-    /// Whether the plan is to be optimised.
-    pub(super) const fn is_on(&self) -> bool {
-        !self.query.is_empty()
-    }
-
     pub(super) fn sameness(
         &self,
         place: PosRange,

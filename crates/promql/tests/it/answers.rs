@@ -70,6 +70,28 @@ fn samples_are_counted_by_step() {
 }
 
 #[test]
+fn what_a_plan_leaves_out_counts_for_those_who_ask() {
+    let engine = engine(|_| {});
+    for (query, all, few) in [
+        ("load{instance=\"a\"} and load", 4, 2),
+        ("rate(load[5m]) + rate(load[5m])", 30, 15),
+        ("load and on () vector(time()) > 720", 3, 0),
+        ("load unless on () vector(time()) > 0", 3, 0),
+    ] {
+        for (stats, wanted) in [
+            (StatsLevel::None, few),
+            (StatsLevel::Totals, all),
+            (StatsLevel::PerStep, all),
+        ] {
+            let mut request = EvalRequest::range(query, 600_000, 720_000, 60_000);
+            request.stats = stats;
+            let samples = run(&engine, request).unwrap().stats.samples;
+            assert_eq!(samples, wanted * 3, "{query} {stats:?}");
+        }
+    }
+}
+
+#[test]
 fn warnings_say_where() {
     let engine = engine(|_| {});
     let answer = run(&engine, EvalRequest::instant("1 + rate(load[5m])", 600_000)).unwrap();

@@ -49,6 +49,7 @@ impl Builder {
             labels: Projection::All,
             stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
             newest: false,
+            unused: false,
             sorted: self.sorted,
         });
         Ok(Kind::Info {

@@ -15,7 +15,7 @@ use super::invariant::is_invariant;
 use super::order;
 use super::share::Shared;
 use super::{AggregateNode, Counts, Kind, Node, Param, Part, Plan, RangeInput, Root, SelectPlan};
-use super::{newest, project, propagate};
+use super::{newest, project, propagate, prune};
 use crate::syntax::ast::{Aggregate, Binary, Expr, ValueType};
 use crate::syntax::position::PosRange;
 
@@ -32,10 +32,18 @@ pub(crate) struct Times {
 
 type Built<T = Arc<Node>> = Result<T, QueryError>;
 
-/// Builds the plan of a checked expression.
-///
-/// `optimise` is the text of the query if expressions that stand in it twice are to be shared.
-pub(crate) fn build(expr: &Expr, times: Times, optimise: Option<&str>) -> Built<Plan> {
+/// What the rules of the optimiser may do.
+#[derive(Clone, Copy)]
+pub(crate) struct Optimise<'a> {
+    /// The text of the query.
+    pub(crate) text: &'a str,
+    /// Whatever the query says to look at will be counted, so nothing of it may be left out.
+    pub(crate) counted: bool,
+}
+
+/// Builds the plan of a checked expression; without `optimise` as it is written.
+pub(crate) fn build(expr: &Expr, times: Times, optimise: Option<Optimise<'_>>) -> Built<Plan> {
+    let may_leave_out = optimise.filter(|optimise| !optimise.counted);
     let mut builder = Builder {
         times,
         selects: Vec::new(),
@@ -43,7 +51,8 @@ pub(crate) fn build(expr: &Expr, times: Times, optimise: Option<&str>) -> Built<
         stats_calls: 0,
         bucket_calls: 0,
         subqueries: 0,
-        shared: Shared::new(optimise.unwrap_or("")),
+        optimise: optimise.is_some(),
+        shared: Shared::new(may_leave_out.map_or("", |optimise| optimise.text)),
         sorted: order::matters(expr, times.step == 0),
     };
     let grid = StepGrid::new(times.start, times.end, times.step)?;
@@ -59,15 +68,17 @@ pub(crate) fn build(expr: &Expr, times: Times, optimise: Option<&str>) -> Built<
         },
         _ => Root::Steps(builder.node(expr, grid)?),
     };
-    let optimised = builder.shared.is_on();
     let mut plan = Plan {
         root,
         selects: builder.selects,
         nodes: builder.nodes,
         aliases: builder.shared.into_aliases(),
     };
-    if optimised {
+    if may_leave_out.is_some() {
         propagate::apply(&mut plan);
+        prune::apply(&mut plan);
+    }
+    if optimise.is_some() {
         project::apply(&mut plan);
         newest::apply(&mut plan);
     }
@@ -84,6 +95,7 @@ struct Builder {
     bucket_calls: usize,
     /// Subqueries around it.
     subqueries: usize,
+    optimise: bool,
     shared: Shared,
     sorted: bool,
 }
@@ -103,7 +115,7 @@ impl Builder {
 
     /// What an optimiser rule made, if rules are to be applied.
     fn optimised(&self, kind: Option<Kind>) -> Option<Kind> {
-        kind.filter(|_| self.shared.is_on())
+        kind.filter(|_| self.optimise)
     }
 
     fn counts(&self, grid: StepGrid) -> Counts {

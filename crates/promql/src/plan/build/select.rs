@@ -86,6 +86,7 @@ impl Builder {
             stats_only: self.stats_calls > 0 && self.bucket_calls == 0,
             sorted: self.sorted,
             newest: false,
+            unused: false,
         });
         Ok(self.selects.len() - 1)
     }
