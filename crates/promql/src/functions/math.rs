@@ -14,7 +14,7 @@ pub(crate) fn apply(function: FunctionId, value: f64, params: [f64; 2]) -> f64 {
         F::Sqrt => value.sqrt(),
         F::Ln => natural_logarithm(value),
         F::Log2 => binary_logarithm(value),
-        F::Log10 => natural_logarithm(value) * INVERSE_LN_10,
+        F::Log10 => natural_logarithm(value) * std::f64::consts::LOG10_E,
         F::Sin => value.sin(),
         F::Cos => value.cos(),
         F::Tan => value.tan(),
@@ -45,9 +45,6 @@ pub(crate) fn apply(function: FunctionId, value: f64, params: [f64; 2]) -> f64 {
         _ => f64::NAN,
     }
 }
-
-/// 1 / ln 10, rounded once.
-const INVERSE_LN_10: f64 = 0.434_294_481_903_251_8;
 
 /// As Go has it on x86-64, to the last bit, for the comparisons and the rounding that follow: with
 /// m between sqrt(1/2) and sqrt(2), f = m - 1 and s = f / (2 + f), ln(m) = f - f^2/2 + s (f^2/2 + R(s^2)).
@@ -164,7 +161,7 @@ mod tests {
             (
                 0.1,
                 -2.302_585_092_994_045_5,
-                -3.321_928_094_887_362,
+                -std::f64::consts::LOG2_10,
                 -0.999_999_999_999_999_9,
             ),
             (

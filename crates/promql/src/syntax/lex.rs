@@ -532,7 +532,7 @@ pub(crate) fn is_word(byte: u8) -> bool {
 }
 
 /// Whether an opening parenthesis is the first thing in `rest` that is no blank.
-pub(crate) fn paren_follows(rest: &str) -> bool {
+fn paren_follows(rest: &str) -> bool {
     rest.trim_start_matches([' ', '\t', '\n', '\r'])
         .starts_with('(')
 }

@@ -32,6 +32,30 @@ fn prints_what_it_parsed() {
         ("a </ 3", "a </ 3"),
         ("{\"a.b\",c=\"d\"}", "{__name__=\"a.b\",c=\"d\"}"),
         ("topk without(a)(3,foo)", "topk without (a) (3, foo)"),
+        (":a:b{c=\"d\"} + :", ":a:b{c=\"d\"} + :"),
+        (
+            "sum by(a:b,on,bool)(fill)",
+            "sum by (\"a:b\", on, bool) (fill)",
+        ),
+        (
+            "fill+fill_left(1)fill_right(1)up",
+            "fill + fill_left (1) fill_right (1) up",
+        ),
+        (
+            "a+fill_right(-1)fill_left(Inf)b",
+            "a + fill_left (+Inf) fill_right (-1) b",
+        ),
+        ("foo[0.0019] offset 0.0009", "foo[1ms]"),
+        ("0xe+0x12e", "14 + 302"),
+        ("and or or", "and or or"),
+        (
+            "sum # all\n by # them\n (a) # here\n (rate # it\n(foo[5m])) + max # b\n(c)",
+            "sum by (a) (rate(foo[5m])) + max(c)",
+        ),
+        (
+            "a+on(b)group_left fill(0)c",
+            "a + on (b) group_left () fill (0) c",
+        ),
     ] {
         let expr =
             parse(query, ParseOptions::all()).unwrap_or_else(|error| panic!("{query}: {error}"));
@@ -40,6 +64,35 @@ fn prints_what_it_parsed() {
             parse(printed, ParseOptions::all()).unwrap().to_string(),
             printed
         );
+    }
+}
+
+#[test]
+fn what_is_not_enabled_says_so() {
+    for (query, expected) in [
+        (
+            "a + (b * on (c) fill(0) d)",
+            "1:6: parse error: binop fill modifiers are experimental and not enabled",
+        ),
+        (
+            "a + fill_left(0) b $",
+            "1:20: parse error: unexpected character: '$'",
+        ),
+        (
+            "1 + info(a)",
+            "1:5: parse error: function \"info\" is not enabled",
+        ),
+        (
+            "limitk(a)",
+            "1:1: parse error: limitk() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+        ),
+        (
+            "rate(a[5m] anchored)",
+            "1:6: parse error: anchored modifier is experimental and not enabled",
+        ),
+    ] {
+        let error = parse(query, ParseOptions::stable()).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{query}");
     }
 }
 

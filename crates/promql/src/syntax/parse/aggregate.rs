@@ -15,11 +15,10 @@ struct Grouping {
 impl Parser<'_> {
     /// Whether the aggregation word at hand is one, rather than a metric of that name.
     pub(super) fn aggregation_follows(&self) -> bool {
-        if self.paren_follows() {
+        let rest = self.after_next();
+        if rest.starts_with('(') {
             return true;
         }
-        let rest =
-            self.text[self.next.range.end as usize..].trim_start_matches([' ', '\t', '\n', '\r']);
         let word = rest
             .bytes()
             .take_while(|byte| crate::syntax::lex::is_word(*byte))

@@ -60,13 +60,22 @@ impl Parser<'_> {
                 } else {
                     Cardinality::OneToMany
                 };
-                if self.peek() == Token::LeftParen {
+                if !self.may_end_matching() {
                     matching.include = self.grouping_labels()?;
                 }
             }
         }
         self.fill_modifiers(&mut matching)?;
         Ok(matching)
+    }
+
+    /// Whether the labels of `group_left` may be left out here. A parenthesis belongs to them.
+    const fn may_end_matching(&self) -> bool {
+        match self.peek() {
+            Token::LeftParen => false,
+            Token::Fill | Token::FillLeft | Token::FillRight => true,
+            token => token.may_begin_expression(),
+        }
     }
 
     /// `fill(0)`, or `fill_left(0)` and `fill_right(0)` in any order.

@@ -79,11 +79,9 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
     } else {
         text
     };
-    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
-        && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        return i64::from_str_radix(hex, 16)
-            .map_or_else(|_| parse_float(text), |value| Some(value as f64));
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        let value = i64::from_str_radix(hex, 16).ok()?;
+        return (!hex.starts_with('+')).then_some(value as f64);
     }
     if text.len() > 1
         && text.starts_with('0')

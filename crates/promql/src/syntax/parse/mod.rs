@@ -9,7 +9,7 @@ mod selector;
 use super::ast::{Expr, VectorSelector};
 use super::check;
 use super::error::ParseError;
-use super::lex::{self, Item, Lexer};
+use super::lex::{Item, Lexer};
 use super::position::PosRange;
 use super::token::Token;
 
@@ -177,7 +177,7 @@ impl<'a> Parser<'a> {
         self.bad.clone().map_or(Ok(()), Err)
     }
 
-    fn peek(&self) -> Token {
+    const fn peek(&self) -> Token {
         self.next.token
     }
 
@@ -293,6 +293,18 @@ impl<'a> Parser<'a> {
 
     /// Whether the next token is followed by an opening parenthesis.
     fn paren_follows(&self) -> bool {
-        lex::paren_follows(&self.text[self.next.range.end as usize..])
+        self.after_next().starts_with('(')
+    }
+
+    /// The text after the next token, without the blanks and comments that it begins with.
+    fn after_next(&self) -> &'a str {
+        let mut rest = &self.text[self.next.range.end as usize..];
+        loop {
+            rest = rest.trim_start_matches([' ', '\t', '\n', '\r']);
+            if !rest.starts_with('#') {
+                return rest;
+            }
+            rest = &rest[rest.find(['\n', '\r']).unwrap_or(rest.len())..];
+        }
     }
 }
