@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use headwater_exposition::registry::Collect;
 use headwater_exposition::registry::process::ProcessCollector;
-use headwater_exposition::{Metric, MetricFamily, MetricValue, Registry};
-use headwater_model::MetricType::{Counter, Gauge};
+use headwater_exposition::{Bucket, Metric, MetricFamily, MetricValue, Registry};
+use headwater_model::MetricType::{Counter, Gauge, Histogram};
 use headwater_service::State;
-use headwater_tsdb::{DamagedBlock, Opening};
+use headwater_tsdb::{DamagedBlock, Opening, Stats};
 
 use crate::process::Process;
 
@@ -58,6 +58,24 @@ impl Collect for StoreMetrics {
             "Total number of series in the head block.",
             Gauge,
             stats.series as f64,
+        );
+        tell(
+            "prometheus_tsdb_head_stale_series",
+            "Total number of stale series in the head block.",
+            Gauge,
+            stats.stale_series as f64,
+        );
+        tell(
+            "prometheus_tsdb_stale_series_compactions_triggered_total",
+            "Total number of triggered stale series compactions.",
+            Counter,
+            stats.stale_compactions as f64,
+        );
+        tell(
+            "prometheus_tsdb_stale_series_compactions_failed_total",
+            "Total number of stale series compactions that failed.",
+            Counter,
+            stats.stale_compactions_failed as f64,
         );
         tell(
             "prometheus_tsdb_head_series_created_total",
@@ -193,6 +211,7 @@ impl Collect for StoreMetrics {
             Gauge,
             sum(|block| block.damaged_chunks),
         );
+        out.push(stale_durations(&stats));
         let by_type = [
             ("float", stats.floats_appended),
             ("histogram", stats.histograms_appended),
@@ -206,6 +225,27 @@ impl Collect for StoreMetrics {
             family.with(Metric::new(MetricValue::Number(count as f64)).label("type", kind))
         }));
     }
+}
+
+/// How long it took to write ended series to blocks, each time.
+fn stale_durations(stats: &Stats) -> MetricFamily {
+    let within = stats.stale_compactions_within.iter().enumerate();
+    let bucket = |(power, count): (usize, &u64)| Bucket {
+        upper_bound: f64::from(1u32 << power),
+        cumulative_count: *count,
+        exemplar: None,
+    };
+    let value = MetricValue::Buckets {
+        count: stats.stale_compactions,
+        sum: stats.stale_compaction_millis as f64 / 1000.0,
+        buckets: within.map(bucket).collect(),
+    };
+    MetricFamily::new(
+        "prometheus_tsdb_stale_series_compaction_duration_seconds",
+        "Duration of stale series compaction runs.",
+        Histogram,
+    )
+    .with(Metric::new(value))
 }
 
 fn seconds(millis: Option<i64>) -> f64 {

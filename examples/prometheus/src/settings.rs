@@ -101,21 +101,11 @@ fn refuse_what_is_missing(config: &Config) -> Result<(), String> {
         .alertmanagers
         .iter()
         .any(|manager| manager.discovery.mechanisms().next().is_some());
-    let tsdb = config.storage.tsdb.clone().unwrap_or_default();
-    let retention = tsdb.retention.clone().unwrap_or_default();
     let missing = [
         ("rule_files", !config.rule_files.is_empty()),
         ("alerting.alertmanagers", alertmanagers),
         ("remote_write", !config.remote_write.is_empty()),
         ("remote_read", !config.remote_read.is_empty()),
-        (
-            "storage.tsdb.stale_series_compaction_threshold",
-            tsdb.stale_series_compaction_threshold > 0.0,
-        ),
-        (
-            "storage.tsdb.retention.percentage",
-            retention.percentage > 0.0,
-        ),
         (
             "tracing (built without the feature otlp)",
             config.tracing.is_some() && !cfg!(feature = "otlp"),
@@ -165,14 +155,6 @@ mod tests {
             ),
             ("remote_write: [{url: 'http://a'}]", "remote_write"),
             ("remote_read: [{url: 'http://a'}]", "remote_read"),
-            (
-                "storage: {tsdb: {retention: {percentage: 50}}}",
-                "retention.percentage",
-            ),
-            (
-                "storage: {tsdb: {stale_series_compaction_threshold: 0.5}}",
-                "stale_series_compaction_threshold",
-            ),
         ] {
             let error = load(text).unwrap_err();
             assert!(error.contains(name), "{text}: {error}");

@@ -22,6 +22,7 @@ pub(crate) fn options(flags: &Flags, config: &Config) -> Result<Options, Failure
     options.segment_bytes = segment_bytes(flags)?;
     options.log_compression = compression(flags)?;
     options.out_of_order_window = tsdb.out_of_order_time_window.to_std();
+    options.stale_series_threshold = tsdb.stale_series_compaction_threshold;
     options.snapshot_on_close = flags.has_feature("memory-snapshot-on-shutdown");
     options.memory_budget = memory_budget(flags).map_err(Failure::of_user)?;
     set_encodings(&mut options, flags, config)?;
@@ -144,6 +145,8 @@ pub(crate) fn apply(db: &Db, flags: &Flags, config: &Config) -> Result<(), Strin
     set_retention(&mut options, flags, config)?;
     db.set_float_encoding(float_encoding(flags, config))
         .map_err(|error| error.to_string())?;
+    let tsdb = config.storage.tsdb.clone().unwrap_or_default();
+    db.set_stale_series_threshold(tsdb.stale_series_compaction_threshold);
     db.set_retention(|retention| {
         retention.time = options.retention;
         retention.bytes = options.retention_bytes;
@@ -302,6 +305,37 @@ mod tests {
         );
         let error = opened(&["--storage.tsdb.memory-budget=much"], "{}\n").unwrap_err();
         assert!(error.contains("memory-budget"), "{error}");
+    }
+
+    /// A store with two series of which one has ended.
+    fn store_with_an_end(options: Options) -> Db {
+        use headwater_model::{Labels, stale_nan};
+        use headwater_storage::Append;
+        let db = Db::builder("data").env(headwater_env::Env::in_memory(1));
+        let mut options = options;
+        options.background = false;
+        let db = db.options(options).open().unwrap();
+        let mut batch = db.appender(Default::default()).unwrap();
+        for (name, value) in [("a", 1.0), ("b", stale_nan())] {
+            let series = batch.series(&Labels::from_pairs([("n", name)])).unwrap();
+            batch.append_float(series, 1000, value).unwrap();
+        }
+        batch.commit().unwrap();
+        db
+    }
+
+    #[test]
+    fn ended_series_leave_as_the_file_says_also_when_it_is_read_again() {
+        let file =
+            |share| format!("storage: {{tsdb: {{stale_series_compaction_threshold: {share}}}}}\n");
+        let early = |db: &Db| db.maintain().unwrap().early_blocks;
+        let db = store_with_an_end(opened(&[], &file("0.5")).unwrap());
+        assert_eq!(early(&db), 1);
+        let db = store_with_an_end(opened(&[], &file("0.6")).unwrap());
+        assert_eq!(early(&db), 0);
+        let again = Config::parse(&file("0.4"), Path::new("."), &ReadOptions::default());
+        apply(&db, &Flags::of(&[]), &again.unwrap()).unwrap();
+        assert_eq!(early(&db), 1);
     }
 
     #[test]
