@@ -26,7 +26,10 @@ fn indent(out: &mut String, level: usize) {
 fn write(out: &mut String, expr: &Expr, level: usize) {
     let line = expr.to_string();
     if line.len() <= LINE_BYTES {
-        indent(out, level);
+        // Short subqueries are not indented; that is how Prometheus writes them.
+        if !matches!(expr, Expr::Subquery(_)) {
+            indent(out, level);
+        }
         out.push_str(&line);
         return;
     }

@@ -68,6 +68,40 @@ fn prints_what_it_parsed() {
 }
 
 #[test]
+fn long_ones_take_several_lines() {
+    let long = "a_rather_long_name_of_a_metric_about_requests_total";
+    for (query, expected) in [
+        (
+            format!("max_over_time(rate({long}[5m])[1h:1m])"),
+            format!("max_over_time(rate({long}[5m])[1h:1m])"),
+        ),
+        (
+            format!("max_over_time(rate({long}{{code=\"500\"}}[5m])[1h:1m] offset 1d)"),
+            format!("max_over_time(\nrate({long}{{code=\"500\"}}[5m])[1h:1m] offset 1d\n)"),
+        ),
+        (
+            format!("max_over_time(({long}{{code=\"500\"}}/{long}{{code=\"5\"}})[1h:1m]@end())"),
+            format!(
+                "max_over_time(\n  (\n      {long}{{code=\"500\"}}\n    /\n      {long}{{code=\"5\"}}\n  )[1h:1m] @ end()\n)"
+            ),
+        ),
+        (
+            format!("-sum by(a)(-{long}+on(b)group_left(c){long})"),
+            format!("-sum by (a) (\n    -{long}\n  + on (b) group_left (c)\n    {long}\n)"),
+        ),
+        (
+            format!("topk(3,label_replace({long},\"a\",\"$1\",\"b\",\"(.*)(.*)\"))>bool {long}"),
+            format!(
+                "  topk(\n    3,\n    label_replace({long}, \"a\", \"$1\", \"b\", \"(.*)(.*)\")\n  )\n> bool\n  {long}"
+            ),
+        ),
+    ] {
+        let expr = parse(&query, ParseOptions::stable()).unwrap();
+        assert_eq!(prettify(&expr), expected, "{query}");
+    }
+}
+
+#[test]
 fn what_is_not_enabled_says_so() {
     for (query, expected) in [
         (
