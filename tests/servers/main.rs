@@ -4,6 +4,7 @@ mod crash;
 mod damaged;
 mod disk;
 mod exactness;
+mod exactness_random;
 mod flags;
 mod garbage;
 mod life;
