@@ -1,9 +1,9 @@
 //! All series of an operator at once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use headwater_model::Labels;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use headwater_query::Hold;
 
 use super::column::{Column, Key};
@@ -120,15 +120,17 @@ impl Exec {
 
 /// Joins series that have become one; they must not have values at the same step.
 pub(crate) fn merge_same(rows: Vec<Row>) -> Result<Vec<Row>> {
-    let mut known: HashMap<(Labels, bool), usize> = HashMap::with_capacity(rows.len());
+    let mut known: HashTable<usize> = HashTable::with_capacity(rows.len());
     let mut out: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
-        match known.entry((row.key.labels.clone(), row.key.drop_name)) {
-            std::collections::hash_map::Entry::Vacant(entry) => {
+        let hash = |row: &Row| row.key.labels.hash64() ^ u64::from(row.key.drop_name);
+        let same = |at: &usize| out[*at].key == row.key;
+        match known.entry(hash(&row), same, |at| hash(&out[*at])) {
+            Entry::Vacant(entry) => {
                 entry.insert(out.len());
                 out.push(row);
             }
-            std::collections::hash_map::Entry::Occupied(entry) => {
+            Entry::Occupied(entry) => {
                 if !out[*entry.get()].column.absorb(&row.column) {
                     return Err(same_labelset());
                 }

@@ -1,8 +1,9 @@
 //! The answer: names that were to be dropped go, series are put in order.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use headwater_model::{Labels, SeriesColumns, Timestamp, is_stale_nan};
 use headwater_query::{InstantSample, Point, RangeSeries, StepGrid, Value, is_present};
 
@@ -61,9 +62,9 @@ impl Exec {
     }
 
     fn vector(self: &Arc<Self>, node: &Arc<Node>, time: Timestamp) -> Result<Value> {
-        let mut seen: HashSet<Labels> = HashSet::new();
-        let mut samples = Vec::new();
-        for row in self.block(node)?.rows {
+        let mut block = self.block(node)?;
+        let mut samples = Vec::with_capacity(block.rows.len());
+        for row in std::mem::take(&mut block.rows) {
             let point = match row.column.at(0) {
                 Cell::None => continue,
                 Cell::Float(value) => Point::Float(value),
@@ -74,14 +75,14 @@ impl Exec {
             } else {
                 row.key.labels
             };
-            if !seen.insert(labels.clone()) {
-                return Err(same_labelset());
-            }
             samples.push(InstantSample {
                 labels,
                 time,
                 point,
             });
+        }
+        if has_twins(&samples) {
+            return Err(same_labelset());
         }
         Ok(Value::Vector(samples))
     }
@@ -114,6 +115,21 @@ impl Exec {
         out.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(Value::Matrix(out))
     }
+}
+
+/// Whether two samples are of the same series.
+fn has_twins(samples: &[InstantSample]) -> bool {
+    let mut seen: HashTable<&Labels> = HashTable::with_capacity(samples.len());
+    samples.iter().map(|sample| &sample.labels).any(|labels| {
+        let same = |other: &&Labels| *other == labels;
+        match seen.entry(labels.hash64(), same, |labels| labels.hash64()) {
+            Entry::Occupied(_) => true,
+            Entry::Vacant(entry) => {
+                entry.insert(labels);
+                false
+            }
+        }
+    })
 }
 
 fn without_stale(columns: &SeriesColumns) -> SeriesColumns {

@@ -12,6 +12,8 @@ use super::column::{Column, Hist};
 pub(crate) struct Samples {
     pub(crate) times: Vec<Timestamp>,
     pub(crate) values: Vec<f64>,
+    /// No value is less than the one before, and none is NaN.
+    pub(crate) rising: bool,
     /// Start timestamps; empty if there are none.
     pub(crate) starts: Vec<Timestamp>,
     pub(crate) hist_times: Vec<Timestamp>,
@@ -23,6 +25,7 @@ impl Samples {
     fn clear(&mut self) {
         self.times.clear();
         self.values.clear();
+        self.rising = false;
         self.starts.clear();
         self.hist_times.clear();
         self.hists.clear();
@@ -42,7 +45,11 @@ impl Samples {
         if use_starts {
             std::mem::swap(&mut self.starts, &mut floats.starts);
         }
-        if has_nan(&self.values) && self.values.iter().any(|value| is_stale_nan(*value)) {
+        self.rising = rises(&self.values);
+        if !self.rising
+            && has_nan(&self.values)
+            && self.values.iter().any(|value| is_stale_nan(*value))
+        {
             self.drop_stale();
         }
         if !columns.histograms.is_empty() {
@@ -105,6 +112,26 @@ impl Samples {
     pub(crate) fn len(&self) -> usize {
         self.times.len() + self.hists.len()
     }
+}
+
+/// Whether values are numbers, none of them less than the one before: so it is with nearly all
+/// counters, and with hardly anything else beyond the first few values.
+fn rises(values: &[f64]) -> bool {
+    /// Values that are looked at without a branch.
+    const RUN: usize = 64;
+    let mut rest = values;
+    while let [_, later @ ..] = rest {
+        let run = later.len().min(RUN);
+        let neighbours = rest.iter().zip(&later[..run]);
+        if !neighbours.fold(true, |rises, (before, now)| rises & (before <= now)) {
+            return false;
+        }
+        if run == 0 {
+            break;
+        }
+        rest = &rest[run..];
+    }
+    values.first().is_none_or(|first| !first.is_nan())
 }
 
 /// Whether any value is not a number; without a branch, so that several are looked at at once.
@@ -298,6 +325,22 @@ mod tests {
             seen,
             [(0, vec![1.0, 2.0]), (1, vec![2.0, 3.0]), (2, vec![3.0])]
         );
+    }
+
+    #[test]
+    fn rising_values_are_recognised() {
+        let up: Vec<f64> = (0..200).map(|at| f64::from(at / 3)).collect();
+        for len in [0, 1, 2, 64, 65, 66, 128, 129, 200] {
+            assert!(rises(&up[..len]), "{len}");
+            for at in 1..len {
+                for odd in [-1.0, f64::NAN] {
+                    let mut values = up[..len].to_vec();
+                    values[at] = odd;
+                    assert!(!rises(&values), "{odd} at {at} of {len}");
+                }
+            }
+        }
+        assert!(!rises(&[f64::NAN]) && !rises(&[f64::NAN, 1.0]));
     }
 
     #[test]

@@ -7,10 +7,19 @@ use headwater_query::QueryErrorKind;
 use super::block::{Block, Collector, Row, merge_same, row_bytes};
 use super::column::{Column, Key};
 use super::{Cursor, Exec, Result, Sink};
-use crate::plan::{Kind, Node, Part, RangeInput};
+use crate::plan::{Kind, Node, Part, RangeInput, SelectPlan};
 
-/// Fewer series than this for each thread are not worth dividing.
-const SERIES_PER_PART: usize = 32;
+/// A part of less work than this, in nanoseconds, costs more than it gains: another thread has to be
+/// woken, and what it found brought together with the rest.
+const PART_NANOS: u64 = 60_000;
+
+/// What a series costs, roughly: to find it, to decode a sample, to compute a step.
+const SERIES_NANOS: u64 = 300;
+const SAMPLE_NANOS: u64 = 4;
+const STEP_NANOS: u64 = 3;
+
+/// The distance of samples that is assumed, in milliseconds.
+const USUAL_INTERVAL: u64 = 15_000;
 
 /// Pushes the series of an operator into a sink.
 type Walk = fn(&Arc<Exec>, &Arc<Node>, Option<Cursor>, &mut dyn Sink) -> Result<()>;
@@ -199,7 +208,7 @@ impl Exec {
         make: impl Fn() -> Result<S> + Send + Sync + 'static,
     ) -> Result<Vec<S>> {
         let cursors = match source {
-            Some(select) if self.may_divide(select) => self.divided(select)?,
+            Some(select) if self.may_divide(select) => self.divided(select, node.grid.len())?,
             _ => Vec::new(),
         };
         if cursors.is_empty() {
@@ -227,12 +236,14 @@ impl Exec {
     }
 
     /// The cursor of a select in as many parts as there are threads and is worth while.
-    fn divided(&self, select: usize) -> Result<Vec<Cursor>> {
+    fn divided(&self, select: usize, steps: usize) -> Result<Vec<Cursor>> {
         let cursor = self.take_cursor(select)?;
         let threads = self.pool.threads();
-        let parts = cursor
-            .remaining()
-            .map_or(threads, |series| threads.min(series / SERIES_PER_PART));
+        let series_nanos = series_nanos(&self.plan.selects[select], steps);
+        let worth = |series: usize| (series as u64).saturating_mul(series_nanos) / PART_NANOS;
+        let parts = cursor.remaining().map_or(threads, |series| {
+            threads.min(usize::try_from(worth(series)).unwrap_or(usize::MAX))
+        });
         Ok(if parts > 1 {
             cursor.split(parts)
         } else {
@@ -298,6 +309,17 @@ impl Exec {
         let rows = merge_same(std::mem::take(&mut block.rows))?;
         push_all(block.with_rows(rows), sink)
     }
+}
+
+/// What reading a series and computing its steps takes, roughly.
+fn series_nanos(select: &SelectPlan, steps: usize) -> u64 {
+    let samples = match select.newest {
+        true => 1,
+        false => select.range.end.abs_diff(select.range.start) / USUAL_INTERVAL,
+    };
+    SERIES_NANOS
+        .saturating_add(samples.saturating_mul(SAMPLE_NANOS))
+        .saturating_add((steps as u64).saturating_mul(STEP_NANOS))
 }
 
 /// Pushes copies of the rows of a block, one after the other.

@@ -14,10 +14,33 @@ pub(super) fn extreme(
         return Out::None;
     };
     cx.note_ignored(window);
-    Out::Float(rest.iter().fold(
-        first,
-        |held, &new| if replaces(new, held) { new } else { held },
-    ))
+    let fold = |held: f64, new: f64| if replaces(new, held) { new } else { held };
+    if rest.len() >= 2 * LANES {
+        let held = in_lanes(window.values, &fold);
+        // Zeros of both signs replace each other in the order in which they come.
+        if held != 0.0 && !held.is_nan() {
+            return Out::Float(held);
+        }
+    }
+    Out::Float(rest.iter().fold(first, |held, new| fold(held, *new)))
+}
+
+/// Values that are folded side by side, so that none waits for the one before.
+const LANES: usize = 8;
+
+fn in_lanes(values: &[f64], fold: &impl Fn(f64, f64) -> f64) -> f64 {
+    let (runs, rest) = values.as_chunks::<LANES>();
+    let Some((first, later)) = runs.split_first() else {
+        return rest.iter().fold(f64::NAN, |held, new| fold(held, *new));
+    };
+    let mut held = *first;
+    for run in later {
+        for (held, new) in held.iter_mut().zip(run) {
+            *held = fold(*held, *new);
+        }
+    }
+    let whole = held.into_iter().reduce(fold).unwrap_or(f64::NAN);
+    rest.iter().fold(whole, |held, new| fold(held, *new))
 }
 
 pub(super) fn time_of_extreme(
@@ -115,6 +138,23 @@ pub(super) fn mad(window: &Window<'_>, cx: &OverContext<'_>) -> Out {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lanes_find_the_same_extreme() {
+        let replaces = |new: f64, held: f64| new > held || held.is_nan();
+        let fold = |held: f64, new: f64| if replaces(new, held) { new } else { held };
+        for len in 1..40 {
+            for odd in 0..len {
+                let mut values: Vec<f64> = (0..len).map(|at| (at * 7 % 5) as f64 - 9.0).collect();
+                for other in [100.0, f64::NAN, f64::INFINITY] {
+                    values[odd] = other;
+                    let expected = values[1..].iter().fold(values[0], |a, b| fold(a, *b));
+                    let found = in_lanes(&values, &fold);
+                    assert!(found == expected || found.is_nan() && expected.is_nan());
+                }
+            }
+        }
+    }
 
     #[test]
     fn quantiles_interpolate() {

@@ -72,10 +72,7 @@ impl Rates {
         let divisor = self.divisor;
         let counter =
             move |stretch: &Stretch, change, first| stretch.of_counter(change, first, divisor);
-        // Without a branch, so that several values are compared at once.
-        let fell = |fell, (before, now): (&f64, &f64)| fell | (now < before);
-        let neighbours = || values.iter().zip(&values[1.min(values.len())..]);
-        if neighbours().fold(false, fell) {
+        if !samples.rising {
             self.resets.clear();
             let fell = |at: &u32| values[*at as usize] < values[*at as usize - 1];
             self.resets.extend((1..values.len() as u32).filter(fell));
