@@ -23,6 +23,7 @@ use crate::opening::early;
 use crate::options::{Builder, FloatEncoding, Options};
 use crate::replay::{Progress, Report, replay};
 use crate::stats::Stats;
+use crate::strays;
 
 /// A time series database in a directory.
 ///
@@ -239,7 +240,10 @@ impl Begun {
         env.files.create_dir_durable(&dir).map_err(error::file)?;
         let lock = lock(&env, &dir)?;
         set::remove_leftovers(env.files.as_ref(), &dir)?;
-        let opened = set::open_all(env.files.as_ref(), &dir)?;
+        let mut opened = set::open_all(env.files.as_ref(), &dir)?;
+        opened
+            .damage
+            .extend(strays::move_away(env.files.as_ref(), &dir)?);
         opened
             .damage
             .iter()

@@ -3,7 +3,7 @@
 //! # Modules, in reading order
 //!
 //! `options` names what can be chosen, `db` ties the parts together, `opening`
-//! is a store whose log is still being read,
+//! is a store whose log is still being read, `strays` is what stands in its way,
 //! `storage` answers the store's callers. `head` holds the newest samples,
 //! `log` writes them down, `replay` reads them back. `block` is what becomes of
 //! them, `read` joins head and blocks, `labels` answers questions about labels,
@@ -33,6 +33,7 @@ mod read;
 mod replay;
 mod stats;
 mod storage;
+mod strays;
 
 pub use block::DamagedBlock;
 pub use db::Db;

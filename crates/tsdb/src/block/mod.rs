@@ -121,6 +121,7 @@ impl Block {
             }
         };
         let data_end = check::mend(&mut meta, dir, &index, &mut damage);
+        check::lengths(dir, &index, &chunks, &mut damage);
         if originals.is_some() {
             let served = index.all_postings().map_or(0, |all| all.len() as u64);
             lost_series = lost_series.max(meta.stats.num_series.saturating_sub(served));
@@ -478,6 +479,13 @@ fn open_chunks(files: &dyn Files, dir: &Path, damage: &mut Vec<String>) -> Resul
 /// to show nothing, and it is said.
 fn read_stones(files: &dyn Files, path: &Path, damage: &mut Vec<String>) -> Result<Stones> {
     let mut stones = Stones::new();
+    if files.is_dir(path) {
+        let path = path.display();
+        damage.push(format!(
+            "{path} is a directory; deleted samples of this block are back"
+        ));
+        return Ok(stones);
+    }
     if files.file_len(path).map_err(error::file)?.is_none() {
         return Ok(stones);
     }

@@ -82,10 +82,12 @@ impl BlockSet {
     /// head takes lies behind it.
     pub(crate) fn in_order_end(&self, block_range: i64) -> Option<Timestamp> {
         let all = self.all();
-        // A block of some series says nothing of what the others have.
-        let in_order = all
-            .iter()
-            .filter(|block| !block.meta.has_hint(HINT_OUT_OF_ORDER) && block.part_of().is_none());
+        // A block of some series says nothing of what the others have. Of one that is damaged
+        // the log may have what it has lost.
+        let in_order = all.iter().filter(|block| {
+            let of_all = !block.meta.has_hint(HINT_OUT_OF_ORDER) && block.part_of().is_none();
+            of_all && block.damage.is_empty()
+        });
         in_order.map(|block| block.end(block_range)).max()
     }
 

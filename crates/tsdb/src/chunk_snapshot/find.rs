@@ -89,6 +89,10 @@ pub(crate) fn find(files: &dyn Files, data: &Path, min_valid: Timestamp) -> Resu
     let path = dir.join(CONTENTS);
     let contents = match files.exists(&path).map_err(error::file)? {
         false => None,
+        true if files.is_dir(&path) => {
+            tracing::warn!(path = %path.display(), "the chunk snapshot's contents are a directory");
+            return Ok(None);
+        }
         true => match Contents::parse(&files.read(&path).map_err(error::file)?) {
             Some(contents) => Some(contents),
             None => {

@@ -1,6 +1,7 @@
 //! The store as its callers know it.
 
 mod blocks;
+mod broken;
 mod cardinality;
 mod chunk_snapshot;
 mod conformance;

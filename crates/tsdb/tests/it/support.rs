@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use headwater_env::Env;
-use headwater_model::{HistogramRef, Labels, SeriesColumns, TimeRange};
+use headwater_model::histogram::spans_indexes;
+use headwater_model::{HistogramRef, Labels, SeriesColumns, Span, TimeRange};
 use headwater_storage::{Append, Appender, Select, SelectRequest, Ticket, block_on};
 use headwater_tsdb::{Builder, Db};
 
@@ -60,12 +61,17 @@ fn histogram_text(histogram: HistogramRef<'_>) -> String {
         HistogramRef::Float(_) => "float",
     };
     let float = histogram.to_float();
+    // Chunks that are merged may add empty buckets.
+    let filled = |spans: &[Span], counts: &[f64]| -> Vec<(i32, f64)> {
+        let all = spans_indexes(spans).zip(counts.iter().copied());
+        all.filter(|(_, count)| *count != 0.0).collect()
+    };
     format!(
         "{kind} count {} sum {:016x} buckets {:?} {:?}",
         float.count,
         float.sum.to_bits(),
-        float.positive_buckets,
-        float.negative_buckets
+        filled(&float.positive_spans, &float.positive_buckets),
+        filled(&float.negative_spans, &float.negative_buckets)
     )
 }
 
