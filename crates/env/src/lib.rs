@@ -27,7 +27,7 @@ pub use files::{DirEntry, File, Files, FilesExt, OpenMode};
 pub use memory::MemoryFiles;
 pub use overlay::OverlayFiles;
 pub use real::RealFiles;
-pub use region::Region;
+pub use region::{Region, release_regions};
 pub use rng::{Rng, RngExt, SeededRng, SystemRng};
 pub use stream::{FileReader, FileWriter};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use headwater_blockfmt::index::{ChunkMeta, IndexWriter};
 use headwater_blockfmt::segment::{self, ChunkRef};
 use headwater_blockfmt::{BlockMeta, EncodedChunk, chunk, tombstones};
-use headwater_env::{FileWriter, Files, FilesExt, OpenMode};
+use headwater_env::{FileWriter, Files, FilesExt, OpenMode, release_regions};
 use headwater_model::Labels;
 use headwater_storage::{Error, ErrorKind, Result};
 
@@ -26,6 +26,9 @@ pub(crate) const DELETING: &str = ".tmp-for-deletion";
 pub(crate) const ASIDE: &str = ".damaged";
 
 const BUFFER: usize = 1 << 20;
+/// After so many bytes of chunks, pages of the files that they came from are
+/// given back: each is read once, and all of them would count as memory.
+const RELEASE_EVERY: u64 = 8 << 20;
 
 /// Writes one block: series in ascending order of labels.
 pub(crate) struct BlockWriter {
@@ -124,7 +127,11 @@ impl BlockWriter {
         };
         self.buf.clear();
         segment::put_chunk(&mut self.buf, new.encoding, &new.data);
+        let before = file.position();
         file.put(&self.buf).map_err(error::file)?;
+        if before / RELEASE_EVERY != file.position() / RELEASE_EVERY {
+            release_regions();
+        }
         self.count(new)?;
         Ok(ChunkMeta {
             min_time: new.min_time,
@@ -184,6 +191,7 @@ impl BlockWriter {
             .and_then(|()| files.rename(&self.tmp, &self.root.join(&self.meta.ulid)))
             .and_then(|()| files.sync_dir(&self.root))
             .map_err(error::file)?;
+        release_regions();
         Ok(Some(self.meta))
     }
 }

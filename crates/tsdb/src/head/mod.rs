@@ -85,6 +85,7 @@ pub(crate) struct Head {
     /// The number that the log will know the next new series by.
     next_log_ref: AtomicU64,
     next_batch: AtomicU32,
+    views: AtomicU64,
     series: AtomicU32,
     /// How often a series was forgotten.
     forgotten: AtomicU64,
@@ -209,6 +210,7 @@ impl Head {
             late_times: Times::new(),
             next_log_ref: AtomicU64::new(1),
             next_batch: AtomicU32::new(1),
+            views: AtomicU64::new(0),
             series: AtomicU32::new(0),
             forgotten: AtomicU64::new(0),
             bounds: Bounds {
@@ -354,7 +356,13 @@ impl Head {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
+        self.views.fetch_add(1, Ordering::Relaxed);
         self.isolation.snapshot()
+    }
+
+    /// How often somebody has begun to read.
+    pub(crate) fn views(&self) -> u64 {
+        self.views.load(Ordering::Relaxed)
     }
 
     /// The slots of the series that fulfil all matchers.

@@ -23,6 +23,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use headwater_env::release_regions;
 use headwater_model::{TimeRange, Timestamp};
 use headwater_storage::{Error, ErrorKind, Result};
 use parking_lot::{Condvar, Mutex};
@@ -41,8 +42,8 @@ pub(crate) use retire::Retiring;
 /// How often the background thread looks for work.
 const EVERY: Duration = Duration::from_secs(60);
 /// How often it looks whether readers are gone that still need what blocks have
-/// taken over from the head.
-const EVERY_WHILE_RETIRING: Duration = Duration::from_secs(1);
+/// taken over from the head, and gives back pages that readers have left.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Late samples that may wait for their blocks: they are not compressed.
 const MOST_LATE: u64 = 1 << 20;
@@ -237,23 +238,24 @@ impl Worker {
 }
 
 fn work(inner: &Weak<Inner>, shared: &Shared) {
-    let (mut pause, mut waited) = (EVERY, Duration::ZERO);
+    let (mut waited, mut pages) = (Duration::ZERO, ReadPages::default());
     loop {
         let mut calls = shared.calls.lock();
         let nothing = |calls: &mut Calls| !calls.stop && !calls.due;
-        shared.come.wait_while_for(&mut calls, nothing, pause);
+        shared.come.wait_while_for(&mut calls, nothing, LOOK_EVERY);
         if calls.stop {
             return;
         }
         waited += match std::mem::take(&mut calls.due) {
             true => EVERY,
-            false => pause,
+            false => LOOK_EVERY,
         };
         drop(calls);
         let Some(inner) = inner.upgrade() else { return };
         let done = match waited >= EVERY {
             true => inner.maintain().map(|_| ()),
-            false => inner.try_retire_in_turn(),
+            false if inner.is_retiring() => inner.try_retire_in_turn(),
+            false => Ok(()),
         };
         if let Err(error) = done {
             tracing::error!(%error, "maintenance failed, it will be tried again");
@@ -261,10 +263,29 @@ fn work(inner: &Weak<Inner>, shared: &Shared) {
         if waited >= EVERY {
             waited = Duration::ZERO;
         }
-        pause = match inner.is_retiring() {
-            true => EVERY_WHILE_RETIRING,
-            false => EVERY.saturating_sub(waited),
-        };
+        pages.release(inner.head.views());
+    }
+}
+
+/// Pages of files that readers have looked at count as memory of the process,
+/// and stay until something else needs the memory.
+#[derive(Debug, Default)]
+struct ReadPages {
+    views: u64,
+    again: bool,
+}
+
+impl ReadPages {
+    /// Gives them back if somebody has begun to read since this was last called,
+    /// and once more for those who were still at it. Answers whether it did.
+    fn release(&mut self, views: u64) -> bool {
+        let any = views != self.views;
+        let due = any || self.again;
+        (self.views, self.again) = (views, any);
+        if due {
+            release_regions();
+        }
+        due
     }
 }
 
@@ -288,6 +309,14 @@ mod tests {
     use headwater_env::Env;
 
     use super::*;
+
+    #[test]
+    fn pages_are_given_back_after_a_read_and_once_more() {
+        let mut pages = ReadPages::default();
+        let done = [0, 1, 1, 1, 5, 9, 9, 9].map(|views| pages.release(views));
+        let wanted = [false, true, true, false, true, true, true, false];
+        assert_eq!(done, wanted);
+    }
 
     #[test]
     fn a_head_that_grows_fast_calls_the_thread() {
