@@ -17,11 +17,15 @@ const PER_SERIES: usize = 2;
 /// Samples of all batches at least, and at most of each.
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
-/// Bytes of the log that must be left for each sample that may wait. One that
-/// waits takes 36 bytes: its place in the batch that fills and in the one that is
-/// appended, and in the order of that. What is left of the log becomes a quarter
-/// of its size in the head: so a replay never takes more than the head will.
-const BYTES_LEFT_PER_SAMPLE: u64 = 4 * 36;
+/// What a waiting sample takes: its place in the batch that fills and in the one
+/// that is appended, and in the order of that.
+const SAMPLE_BYTES: u64 = 36;
+/// Bytes of the log that must be left for each sample that may wait. They become
+/// a quarter of their size in the head: so a replay never takes more than the
+/// head will.
+const BYTES_LEFT_PER_SAMPLE: u64 = 4 * SAMPLE_BYTES;
+/// The part of a memory budget that samples may wait in.
+const PART_OF_BUDGET: u64 = 32;
 /// Slots that follow one another and belong to the same worker.
 const NEIGHBOURS: u32 = 64;
 
@@ -90,8 +94,13 @@ impl<'h> PendingSamples<'h> {
     fn turn_over(&mut self, at: usize, time: Timestamp) {
         self.hand_over(at);
         let wanted = self.head.series_count() as usize * PER_SERIES;
-        let rest = usize::try_from(self.bytes_left / BYTES_LEFT_PER_SAMPLE).unwrap_or(MOST);
-        let each = wanted.min(rest).max(LEAST) / self.filling.len();
+        let in_budget = match self.head.bounds.memory_budget {
+            0 => u64::MAX,
+            budget => budget / PART_OF_BUDGET / SAMPLE_BYTES,
+        };
+        let most = in_budget.min(self.bytes_left / BYTES_LEFT_PER_SAMPLE);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let each = wanted.min(most).max(LEAST) / self.filling.len();
         self.limit = each.min(MOST);
         self.filling[at].begin(time, self.limit);
     }
