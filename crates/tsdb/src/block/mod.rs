@@ -126,7 +126,8 @@ impl Block {
             let served = index.all_postings().map_or(0, |all| all.len() as u64);
             lost_series = lost_series.max(meta.stats.num_series.saturating_sub(served));
         }
-        let stones = read_stones(files, &dir.join("tombstones"), &mut damage)?;
+        let deleted = meta.stats.num_tombstones > 0;
+        let stones = read_stones(files, &dir.join("tombstones"), deleted, &mut damage)?;
         let stones = match &originals {
             Some(originals) => renamed(&stones, originals),
             None => stones,
@@ -362,8 +363,23 @@ impl Block {
             None => encode_stones(&stones),
         };
         files.write_atomic(&path, &file).map_err(error::file)?;
+        self.count_stones(files, stones.values().map(Vec::len).sum());
         *current = Arc::new(stones);
         Ok(())
+    }
+
+    /// Notes in `meta.json` how much is deleted, so that the file that says what is missed if it is
+    /// gone. What is deleted does not depend on it.
+    fn count_stones(&self, files: &dyn Files, count: usize) {
+        if !self.damage.is_empty() || self.originals.is_some() {
+            return;
+        }
+        let mut meta = self.meta.clone();
+        meta.stats.num_tombstones = count as u64;
+        let path = self.dir.join("meta.json");
+        if let Err(error) = files.write_atomic(&path, &meta.encode()) {
+            tracing::warn!(%error, "the number of deletions cannot be noted");
+        }
     }
 }
 
@@ -477,7 +493,12 @@ fn open_chunks(files: &dyn Files, dir: &Path, damage: &mut Vec<String>) -> Resul
 
 /// Without its deletions a block shows what was deleted: that is better than
 /// to show nothing, and it is said.
-fn read_stones(files: &dyn Files, path: &Path, damage: &mut Vec<String>) -> Result<Stones> {
+fn read_stones(
+    files: &dyn Files,
+    path: &Path,
+    deleted: bool,
+    damage: &mut Vec<String>,
+) -> Result<Stones> {
     let mut stones = Stones::new();
     if files.is_dir(path) {
         let path = path.display();
@@ -487,6 +508,11 @@ fn read_stones(files: &dyn Files, path: &Path, damage: &mut Vec<String>) -> Resu
         return Ok(stones);
     }
     if files.file_len(path).map_err(error::file)?.is_none() {
+        let what = format!(
+            "{} is missing; deleted samples of this block are back",
+            path.display()
+        );
+        damage.extend(deleted.then_some(what));
         return Ok(stones);
     }
     let file = files.read(path).map_err(error::file)?;

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use headwater_env::{Env, RngExt, SystemRng};
-use headwater_model::{Matcher, SeriesColumns, TimeRange};
+use headwater_model::{Matcher, SeriesColumns, TimeRange, stale_nan};
 use headwater_storage::{Delete, Select, SelectRequest, block_on};
 use headwater_tsdb::{Builder, Db};
 
@@ -26,6 +26,10 @@ const LATE_BY: i64 = 10;
 /// The series of which samples are deleted, and the one whose samples come late.
 const DELETED: i64 = 3;
 const LATE: i64 = 0;
+/// So many batches have a series that then ends, and leaves the head early.
+const LIFE: i64 = 40;
+/// The numbers of such series begin here.
+const BRIEF: i64 = 1000;
 /// Batches that are kept for sure.
 const KEPT: i64 = 1500;
 
@@ -38,6 +42,7 @@ fn open(dir: &Path) -> Builder {
         options.out_of_order_window = Duration::from_millis((100 * STEP) as u64);
         options.retention = Duration::from_millis((KEPT * STEP) as u64);
         options.snapshot_on_close = true;
+        options.stale_series_threshold = 0.04;
     })
 }
 
@@ -66,6 +71,10 @@ fn write(db: &Db, at: i64) {
             .append_float(series, at * STEP, (at + n) as f64)
             .unwrap();
     }
+    let (life, last) = (at / LIFE, at % LIFE == LIFE - 1);
+    let brief = batch.series(&series_name(BRIEF + life)).unwrap();
+    let value = if last { stale_nan() } else { at as f64 };
+    batch.append_float(brief, at * STEP, value).unwrap();
     commit(batch);
 }
 
@@ -119,6 +128,8 @@ struct Told {
     deleting: Vec<Range>,
     /// Batches that were there after a kill without being acknowledged.
     interrupted: Vec<i64>,
+    /// Blocks of series that have ended.
+    early: i64,
     /// The last snapshot that is complete, by the number of batches in it.
     snapshot: Option<i64>,
 }
@@ -132,6 +143,7 @@ impl Told {
             "deleting" => self.deleting.push((number(1), number(2))),
             "deleted" => self.deleted.push((number(1), number(2))),
             "snapshot" => self.snapshot = Some(number(1)),
+            "early" => self.early += number(1),
             _ => {}
         }
     }
@@ -143,6 +155,33 @@ fn covers(ranges: &[Range], at: i64) -> bool {
         .any(|(first, last)| (*first..=*last).contains(&at))
 }
 
+/// Series that have ended are whole, with their marker.
+fn check_brief(db: &Db, kept: i64, told: &Told, context: &str) {
+    for life in kept / LIFE + 1..told.committed / LIFE {
+        let n = (BRIEF + life).to_string();
+        let matchers = vec![Matcher::equal("n", n)];
+        let request = SelectRequest::new(matchers, TimeRange::ALL);
+        let mut cursor = block_on(db.select(request)).unwrap();
+        let mut columns = SeriesColumns::default();
+        assert!(cursor.advance().unwrap().is_some(), "{context}: no {life}");
+        cursor.read(&mut columns).unwrap();
+        let batches: Vec<i64> = columns
+            .floats
+            .times
+            .iter()
+            .map(|time| time / STEP)
+            .collect();
+        let wanted: Vec<i64> = (life * LIFE..(life + 1) * LIFE).collect();
+        assert_eq!(batches, wanted, "{context}: life {life}");
+        let values = columns.floats.values.iter().map(|value| value.to_bits());
+        let wanted = wanted.iter().map(|at| match at % LIFE == LIFE - 1 {
+            true => stale_nan().to_bits(),
+            false => (*at as f64).to_bits(),
+        });
+        assert!(values.eq(wanted), "{context}: life {life}");
+    }
+}
+
 /// Checks a store; says how many batches it has had.
 fn check(db: &Db, told: &Told, context: &str) -> i64 {
     let (first_series, _) = batches_of(db, 1);
@@ -152,6 +191,7 @@ fn check(db: &Db, told: &Told, context: &str) -> i64 {
         batches >= told.committed,
         "{context}: {batches} batches left"
     );
+    check_brief(db, kept, told, context);
     for n in 0..SERIES {
         let (there, late) = batches_of(db, n);
         let missing: Vec<i64> = (kept..batches)
@@ -200,7 +240,8 @@ fn writer() {
             println!("deleted {} {}", range.0, range.1);
         }
         if at % 50 == 49 {
-            db.maintain().unwrap();
+            let done = db.maintain().unwrap();
+            println!("early {}", done.early_blocks);
         }
         if at % 61 == 60 {
             let copy = dir.join("snapshots").join(format!("{at}"));
@@ -291,5 +332,9 @@ fn nothing_acknowledged_is_lost_when_a_process_is_killed() {
         }
         let _ = std::fs::remove_dir_all(dir.path().join("snapshots"));
     }
-    println!("{kills} kills, {} batches", told.committed);
+    println!(
+        "{kills} kills, {} batches, {} early blocks",
+        told.committed, told.early
+    );
+    assert!(told.early > 0 || kills < 10, "no series left early");
 }

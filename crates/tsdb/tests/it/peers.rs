@@ -62,6 +62,37 @@ fn fill(db: &Db) -> BTreeMap<String, Vec<(i64, String)>> {
     wanted
 }
 
+/// Series that have left the head early are in a block like any other. That it has some series only
+/// is known since Prometheus 3.10: earlier ones do not look into the log for the others.
+#[test]
+fn promtool_dumps_series_that_have_ended() {
+    if !program("promtool") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let early = builder(dir.path(), Env::real()).configure(|o| o.stale_series_threshold = 0.2);
+    let db = early.open().unwrap();
+    let mut wanted = fill(&db);
+    let mut batch = batch(&db);
+    let time = BASE + 300 * 15_000;
+    for n in 0..10 {
+        let name = labels(&[("__name__", "m"), ("job", "x \"y\""), ("n", &n.to_string())]);
+        let series = batch.series(&name).unwrap();
+        batch.append_float(series, time, stale_nan()).unwrap();
+        let samples = wanted.get_mut(&name.to_string()).unwrap();
+        samples.push((time, "NaN".to_owned()));
+    }
+    commit(batch);
+    assert_eq!(db.maintain().unwrap().early_blocks, 1);
+    drop(db);
+    let found = promtool_dump(dir.path());
+    let ended = wanted.iter().filter(|(_, samples)| samples.len() == 301);
+    assert_eq!(ended.clone().count(), 10);
+    for (series, samples) in ended {
+        assert!(found[series] == *samples, "{series}");
+    }
+}
+
 #[test]
 fn promtool_dumps_what_was_written() {
     if !program("promtool") {
