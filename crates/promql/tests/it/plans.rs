@@ -5,7 +5,11 @@ use std::sync::Arc;
 use headwater_model::Labels;
 use headwater_promql::{Engine, EngineOptions, ParseOptions};
 use headwater_query::{EvalRequest, Evaluate, Explain};
-use headwater_storage::{Append, AppendOptions, MemoryStore, SampleValue, block_on};
+use headwater_storage::{
+    Append, AppendOptions, BoxFuture, CursorVec, MemoryStore, Projection, SampleValue, Select,
+    SelectRequest, SeriesCursor, block_on,
+};
+use parking_lot::Mutex;
 
 fn engine() -> Engine {
     let store = MemoryStore::new();
@@ -94,4 +98,55 @@ fn measures_stand_behind_the_operators() {
     has(7, &["peak of ", "from arrival to answer"]);
     let bad = block_on(engine().explain(request("load["), Explain::Estimate)).unwrap_err();
     assert!(bad.to_string().contains("unexpected end of input"), "{bad}");
+}
+
+/// A store without series that remembers what it was asked.
+#[derive(Default)]
+struct Asked(Mutex<Vec<SelectRequest>>);
+
+impl Select for Asked {
+    fn select(
+        &self,
+        request: SelectRequest,
+    ) -> BoxFuture<'_, headwater_storage::Result<Box<dyn SeriesCursor>>> {
+        self.0.lock().push(request);
+        let nothing: Box<dyn SeriesCursor> = Box::new(CursorVec::default());
+        Box::pin(std::future::ready(Ok(nothing)))
+    }
+}
+
+fn asked(request: EvalRequest) -> Vec<SelectRequest> {
+    let store = Arc::new(Asked::default());
+    let engine = Engine::new(store.clone(), EngineOptions::default()).unwrap();
+    block_on(engine.evaluate(request)).unwrap();
+    let mut requests = store.0.lock();
+    std::mem::take(&mut *requests)
+}
+
+fn only(labels: &[&str]) -> Projection {
+    let shown = ["__name__", "__type__", "__unit__"];
+    let all = labels.iter().chain(&shown);
+    Projection::Only(all.map(|label| (*label).to_owned()).collect())
+}
+
+#[test]
+fn stores_are_told_what_plans_know() {
+    let found = asked(request("sum by (job) (rate(load_total[5m])) / load"));
+    assert_eq!(found.len(), 2);
+    let (rate, load) = (&found[0], &found[1]);
+    assert_eq!((rate.range.start, rate.range.end), (300_001, 900_000));
+    assert_eq!((rate.hints.window, rate.hints.step), (300_000, 60_000));
+    assert_eq!(rate.hints.function.as_deref(), Some("rate"));
+    assert_eq!(rate.hints.projection, only(&["job"]));
+    assert_eq!(load.hints.projection, Projection::All);
+    assert!(!rate.hints.newest && !load.hints.newest);
+
+    let found = asked(EvalRequest::instant("max without (job) (load)", 600_000));
+    let without = Projection::Except(vec!["job".to_owned()]);
+    assert_eq!(found[0].hints.projection, without);
+    assert_eq!(found[0].hints.function.as_deref(), Some("max"));
+    assert!(found[0].hints.newest && found[0].hints.step == 0);
+
+    assert!(asked(EvalRequest::instant("topk(2, load)", 0))[0].hints.sorted);
+    assert!(asked(request("load and on () vector(time()) > 1000")).is_empty());
 }
