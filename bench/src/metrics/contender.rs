@@ -55,20 +55,25 @@ impl Contender {
 
     /// Starts it on `folder`, scraping nothing.
     pub(super) fn start(&self, folder: &Path) -> Server {
+        self.start_with(folder, &[])
+    }
+
+    /// The same with more flags, if it is a Prometheus.
+    pub(super) fn start_with(&self, folder: &Path, more: &[&str]) -> Server {
         fs::write(
             folder.join("prometheus.yml"),
             "global: {scrape_interval: 1h}\n",
         )
         .expect("the folder can be written");
         match self.kind {
-            Kind::Prometheus => Server::start(
-                &self.binary,
-                folder,
-                &[
+            Kind::Prometheus => {
+                let mut flags = vec![
                     "--web.enable-remote-write-receiver",
                     "--web.enable-admin-api",
-                ],
-            ),
+                ];
+                flags.extend(more);
+                Server::start(&self.binary, folder, &flags)
+            }
             Kind::Victoria => Server::victoria_metrics(&self.binary, folder),
         }
     }

@@ -12,7 +12,7 @@ use super::load::{Plan, send, series};
 use super::read;
 use super::table::Table;
 use super::workload::{QUERIES, Query, SERIES, STEP, When};
-use super::write::{base, block_bytes_a_sample, restart, settle};
+use super::write::{base, block_bytes_a_sample, restart, restart_from_snapshot, settle};
 use crate::measure::{cpu_seconds, disk_mib, median_millis, peak_memory_mib, reset_peak};
 
 /// Phases (iii) to (vi): 25 000 series, 1500 samples each.
@@ -70,6 +70,7 @@ pub(super) fn queries(
         head_to_block(&server, folder.path(), at, table);
     }
     restart(&mut server, "six hours, kill and reopen", at, table);
+    restart_from_snapshot(contender, server, folder.path(), "six hours", at, table);
 }
 
 /// Data of more than three hours becomes blocks, sooner or later: not while queries are measured.

@@ -7,7 +7,7 @@ use headwater_tests::now_millis;
 use headwater_tests::process::Server;
 
 use super::MetricsOptions;
-use super::contender::Contender;
+use super::contender::{Contender, Kind};
 use super::load::{Plan, send, series};
 use super::table::Table;
 use super::workload::{SERIES, STEP};
@@ -86,12 +86,18 @@ pub(super) fn memory(
     let peak = peak_memory_mib(server.process.id());
     table.note(at, "many series: peak memory", "MiB", peak);
     restart(&mut server, "many series, kill and reopen", at, table);
+    restart_from_snapshot(contender, server, folder.path(), "many series", at, table);
 }
 
 /// Kills a server and opens it again: CPU and wall until it is ready, and the most memory.
 pub(super) fn restart(server: &mut Server, what: &str, at: usize, table: &mut Table) {
     let start = Instant::now();
     server.crash_and_restart();
+    note_restart(server, start, what, at, table);
+}
+
+/// CPU and wall of a server that was started at `start` and is ready, and the most memory.
+fn note_restart(server: &Server, start: Instant, what: &str, at: usize, table: &mut Table) {
     let wall = start.elapsed().as_secs_f64();
     settle(server);
     let pid = server.process.id();
@@ -102,6 +108,37 @@ pub(super) fn restart(server: &mut Server, what: &str, at: usize, table: &mut Ta
         format!("{what}: peak memory"),
         "MiB",
         peak_memory_mib(pid),
+    );
+}
+
+/// Has a server write a snapshot of its head when it stops, and opens it from that.
+pub(super) fn restart_from_snapshot(
+    contender: &Contender,
+    server: Server,
+    folder: &Path,
+    what: &str,
+    at: usize,
+    table: &mut Table,
+) {
+    if contender.kind != Kind::Prometheus {
+        return;
+    }
+    drop(server);
+    let feature = "--enable-feature=memory-snapshot-on-shutdown";
+    let mut server = contender.start_with(folder, &[feature]);
+    let start = Instant::now();
+    server.process.terminate();
+    let wall = start.elapsed().as_secs_f64();
+    table.note(at, format!("{what}, stop with a snapshot: wall"), "s", wall);
+    drop(server);
+    let start = Instant::now();
+    let server = contender.start_with(folder, &[feature]);
+    note_restart(
+        &server,
+        start,
+        &format!("{what}, reopen from a snapshot"),
+        at,
+        table,
     );
 }
 
