@@ -51,6 +51,27 @@ impl Labels {
         builder.build()
     }
 
+    /// The same for pairs that mostly ascend by name and have values, as those of an index do: these are
+    /// packed as they come. Others are sorted first.
+    pub fn from_ascending(pairs: &[(&str, &str)]) -> Self {
+        let ascend = pairs.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if !ascend || pairs.iter().any(|(_, value)| value.is_empty()) {
+            return Self::from_pairs(pairs.iter().copied());
+        }
+        // A length takes one byte mostly.
+        let room = pairs
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4);
+        let mut packed = String::with_capacity(room.sum());
+        for (name, value) in pairs {
+            push_pair(&mut packed, name, value);
+        }
+        match packed.is_empty() {
+            true => Self::empty(),
+            false => Self::from_packed(packed),
+        }
+    }
+
     /// The value of `name`, if the set has it.
     pub fn get(&self, name: &str) -> Option<&str> {
         for (candidate, value) in self {
@@ -494,6 +515,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn pairs_in_order_are_packed_as_they_come() {
+        let cases: [&[(&str, &str)]; 6] = [
+            &[],
+            &[("a", "1"), ("b", "2")],
+            &[("b", "2"), ("a", "1")],
+            &[("a", "1"), ("a", "2")],
+            &[("a", ""), ("b", "2")],
+            &[(
+                "name of more than sixty-four bytes, whose length takes two bytes",
+                "x",
+            )],
+        ];
+        for pairs in cases {
+            let expected = Labels::from_pairs(pairs.iter().copied());
+            assert_eq!(Labels::from_ascending(pairs), expected);
+        }
+    }
 
     #[test]
     fn empty_values_stay_where_they_are_asked_for() {

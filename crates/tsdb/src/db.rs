@@ -169,6 +169,7 @@ impl Db {
         let (chunks, series_bytes) = head.chunks_and_bytes();
         let early = self.inner.early.counts();
         let index = head.index.read();
+        let ranks = index.ranks().lock().heap_bytes();
         Ok(Stats {
             series: head.series_count().into(),
             stale_series: head.ended_count(),
@@ -201,6 +202,7 @@ impl Db {
             log_bytes: log.wal.size().map_err(error::log)?,
             blocks: self.inner.blocks.all().len() as u64,
             block_bytes: self.inner.blocks.bytes(),
+            remembered_bytes: (self.inner.blocks.known.bytes() + ranks) as u64,
         })
     }
 }

@@ -113,6 +113,8 @@ pub struct Stats {
     pub blocks: u64,
     /// Bytes of all blocks.
     pub block_bytes: u64,
+    /// Bytes of memory in which queries keep labels of series in blocks, and the order of series.
+    pub remembered_bytes: u64,
 }
 
 /// One line of a table of what there is most of.

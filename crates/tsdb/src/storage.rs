@@ -10,13 +10,14 @@ use headwater_storage::{
     SelectExemplars, SelectHints, SelectRequest, SeriesCursor,
 };
 
+use crate::block::Block;
 use crate::block::set::BlockSet;
 use crate::db::{Db, Inner};
 use crate::delete::Deletion;
 use crate::head::Head;
 use crate::head::batch::Batch;
 use crate::head::cursor::{HeadCursor, View};
-use crate::read::{self, StoreChunkCursor, StoreCursor};
+use crate::read::{self, Question, Selection, StoreChunkCursor, StoreCursor};
 
 impl Append for Db {
     fn appender(&self, options: AppendOptions) -> Result<Box<dyn Appender + '_>> {
@@ -71,8 +72,11 @@ impl Sources<'_> {
         if blocks.is_empty() && !request.hints.sorted && self.warning.is_none() {
             return Ok(head_only(view, slots, &request.hints));
         }
-        let (found, mut warnings) =
-            read::find(&blocks, &view, &slots, &request.matchers, &request.hints)?;
+        let question = Question {
+            matchers: &request.matchers,
+            hints: &request.hints,
+        };
+        let (found, mut warnings) = self.find(&blocks, &view, &slots, &question);
         warnings.extend(self.warning.map(str::to_owned));
         Ok(Box::new(StoreCursor::new(view, found, warnings)))
     }
@@ -83,9 +87,24 @@ impl Sources<'_> {
         let blocks = self.blocks.overlapping(request.range);
         let mut hints = request.hints.clone();
         hints.sorted = true;
-        let (found, mut warnings) = read::find(&blocks, &view, &slots, &request.matchers, &hints)?;
+        let question = Question {
+            matchers: &request.matchers,
+            hints: &hints,
+        };
+        let (found, mut warnings) = self.find(&blocks, &view, &slots, &question);
         warnings.extend(self.warning.map(str::to_owned));
         Ok(Box::new(StoreChunkCursor::new(view, found, warnings)))
+    }
+
+    fn find(
+        &self,
+        blocks: &[Arc<Block>],
+        view: &View,
+        slots: &[u32],
+        question: &Question<'_>,
+    ) -> (Selection, Vec<String>) {
+        let head = (&**self.head, view, slots);
+        read::find(blocks, &self.blocks.known, head, question)
     }
 
     pub(crate) fn slots_in(&self, range: TimeRange, matchers: &[Matcher]) -> Vec<u32> {

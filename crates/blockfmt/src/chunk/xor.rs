@@ -153,6 +153,13 @@ impl XorAppender {
         data.into()
     }
 
+    /// Appends the chunk so far, whole and readable, to `out`.
+    pub fn copy_to(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(self.bits.bytes());
+        out[start..start + HEADER].copy_from_slice(&self.count.to_be_bytes());
+    }
+
     /// The encoding of what is written.
     pub const ENCODING: Encoding = Encoding::Xor;
 

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use headwater_blockfmt::index::ChunkMeta;
 use headwater_blockfmt::meta::{Compaction, HINT_OUT_OF_ORDER, PARTIAL_HINTS};
 use headwater_blockfmt::record::TombstoneEntry;
-use headwater_blockfmt::segment::{self, ChunkRef};
+use headwater_blockfmt::segment::{self, ChunkRef, RawChunk};
 use headwater_blockfmt::{BlockMeta, DecodeError, EncodedChunk, Index, tombstones};
 use headwater_env::{Env, Files, FilesExt, Region};
 use headwater_model::{Labels, TimeRange, Timestamp};
@@ -290,7 +290,14 @@ impl Block {
         entry
             .read_into(&mut pairs, chunks)
             .map_err(|e| self.bad_index(e))?;
-        Ok(Labels::from_pairs(pairs))
+        Ok(Labels::from_ascending(&pairs))
+    }
+
+    /// The chunks of a series.
+    pub(crate) fn chunks_of(&self, reference: u32, into: &mut Vec<ChunkMeta>) -> Result<()> {
+        let entry = self.index.series(reference);
+        let read = entry.and_then(|entry| entry.chunks_into(into));
+        read.map_err(|e| self.bad_index(e))
     }
 
     pub(crate) fn bad_index(&self, cause: DecodeError) -> Error {
@@ -299,6 +306,18 @@ impl Block {
 
     /// Reads a chunk, without copying it.
     pub(crate) fn chunk(&self, meta: &ChunkMeta) -> Result<EncodedChunk> {
+        let (file, raw) = self.raw_chunk(meta)?;
+        Ok(EncodedChunk {
+            encoding: raw.encoding,
+            min_time: meta.min_time,
+            max_time: meta.max_time,
+            data: file.slice_ref(raw.data),
+        })
+    }
+
+    /// The same as it lies in its file, for one who is done with it at once: those who count users of
+    /// one file on several cores wait for each other.
+    pub(crate) fn raw_chunk(&self, meta: &ChunkMeta) -> Result<(&Bytes, RawChunk<'_>)> {
         self.read_chunk(meta)
             .inspect_err(|_| self.has_bad_chunk(meta))
     }
@@ -324,21 +343,15 @@ impl Block {
         self.meta.compaction.failed || self.merge_failed.load(Ordering::Relaxed)
     }
 
-    fn read_chunk(&self, meta: &ChunkMeta) -> Result<EncodedChunk> {
+    fn read_chunk(&self, meta: &ChunkMeta) -> Result<(&Bytes, RawChunk<'_>)> {
         let place = ChunkRef::from_u64(meta.reference);
         let path = || chunk_path(&self.dir.join("chunks"), place.segment + 1);
         let file = self.chunks.get(place.segment as usize).ok_or_else(|| {
             let message = format!("{} is missing", path().display());
             Error::new(ErrorKind::Corrupt, message).at_path(path())
         })?;
-        let raw =
-            segment::read_chunk(file, place.offset as usize).map_err(|e| damaged(&path(), e))?;
-        Ok(EncodedChunk {
-            encoding: raw.encoding,
-            min_time: meta.min_time,
-            max_time: meta.max_time,
-            data: file.slice_ref(raw.data),
-        })
+        let raw = segment::read_chunk(file, place.offset as usize);
+        Ok((file, raw.map_err(|e| damaged(&path(), e))?))
     }
 
     /// What is deleted of the block's series.

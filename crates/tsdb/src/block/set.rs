@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use super::write::{CREATING, DELETING, remove_block, set_aside};
 use super::{Block, DamagedBlock, HINT_MENDED, ulid};
 use crate::error;
+use crate::read::KnownSeries;
 
 /// The open blocks, oldest first. Readers take the list as it is; changes
 /// replace it.
@@ -21,6 +22,8 @@ pub(crate) struct BlockSet {
     list: RwLock<Arc<Vec<Arc<Block>>>>,
     /// Blocks that are there and cannot be served.
     unserved: RwLock<Vec<DamagedBlock>>,
+    /// Labels that queries have read.
+    pub(crate) known: KnownSeries,
 }
 
 /// What opening the blocks of a directory has brought.

@@ -5,12 +5,14 @@ use headwater_model::{Labels, MatchOp, Matcher};
 use roaring::RoaringBitmap;
 
 use super::postings::Postings;
+use super::ranks::SharedRanks;
 
 /// Which series have which labels.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     names: HashMap<Box<str>, Values>,
     all: RoaringBitmap,
+    ranks: SharedRanks,
 }
 
 /// The values of one label name.
@@ -57,6 +59,7 @@ impl Index {
 
     pub(crate) fn remove(&mut self, slot: u32, labels: &Labels) {
         self.all.remove(slot);
+        self.ranks.lock().forget(slot);
         for (name, value) in labels {
             let Some(values) = self.names.get_mut(name) else {
                 continue;
@@ -113,6 +116,11 @@ impl Index {
             true => Condition::NotIn(values.not_matching(matcher)),
             false => values.matching(matcher),
         }
+    }
+
+    /// The order of series that were sorted before.
+    pub(crate) fn ranks(&self) -> &SharedRanks {
+        &self.ranks
     }
 
     /// Names of labels that series have.

@@ -27,6 +27,7 @@ pub(crate) mod memory;
 pub(crate) mod open_chunk;
 pub(crate) mod postings;
 pub(crate) mod prefetch;
+mod ranks;
 mod resume;
 pub(crate) mod rules;
 pub(crate) mod series;

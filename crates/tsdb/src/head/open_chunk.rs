@@ -84,6 +84,17 @@ impl Growing {
         }
     }
 
+    /// Appends the chunk so far to `into`.
+    pub(crate) fn copy_to(&self, into: &mut Vec<u8>) {
+        match self {
+            Growing::None => {}
+            Growing::Floats(it) => it.copy_to(into),
+            Growing::Floats2(it) => into.extend_from_slice(it.bytes()),
+            Growing::Integer(it) => into.extend_from_slice(it.bytes()),
+            Growing::Float(it) => into.extend_from_slice(it.bytes()),
+        }
+    }
+
     /// How many bytes of a histogram chunk there are.
     fn histogram_bytes(&self) -> usize {
         match self {

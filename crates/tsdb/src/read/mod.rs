@@ -1,247 +1,191 @@
 //! Reading head and blocks as one store.
+//!
+//! `select` finds series; `names` reads their labels from blocks and `known` keeps them. `plain` reads
+//! what is in order and whole, as nearly everything is; `parts` the rest.
 
+mod known;
+mod names;
 mod parts;
+mod plain;
+mod select;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use headwater_blockfmt::{EncodedChunk, encode_columns_with};
-use headwater_model::{Labels, Matcher, SeriesColumns, TimeRange};
-use headwater_storage::{ChunkCursor, Result, SelectHints, SeriesCursor, merge_columns};
+use headwater_model::{Labels, SeriesColumns};
+use headwater_storage::{ChunkCursor, Result, SeriesCursor, merge_columns};
 
-use crate::block::Block;
 use crate::head::cursor::View;
 use crate::head::rules::as_before;
-use parts::Part;
+pub(crate) use known::KnownSeries;
+use parts::Warnings;
 pub(crate) use parts::{Loaded, TimeSpan};
+use plain::Plain;
+pub(crate) use select::{Question, Selection, find};
 
-/// A series with the places where its samples are, oldest first.
-#[derive(Debug)]
-pub(crate) struct Found {
-    labels: Labels,
-    parts: Vec<Part>,
+/// Walks over some of the series of a selection.
+struct Walk {
+    view: View,
+    selection: Arc<Selection>,
+    /// Those that are left.
+    left: Range<usize>,
+    current: Option<usize>,
+    reader: Reader,
 }
 
-/// Finds the series that fulfil the matchers in blocks and head.
-///
-/// Where several parts have series they come sorted, as from Prometheus's merge of its parts: sums
-/// over values near the ends of the floats show the order in which they were added. Each block has its
-/// series in order already, so that sorting means little more than looking at them once.
-pub(crate) fn find(
-    blocks: &[Arc<Block>],
-    view: &View,
-    slots: &[u32],
-    matchers: &[Matcher],
-    hints: &SelectHints,
-) -> Result<(Vec<Found>, Vec<String>)> {
-    let mut merged = Merged::default();
-    let mut warnings = Vec::new();
-    for block in blocks {
-        let range = view.range();
-        let found = block.ask(&mut warnings, |block| find_in_block(block, range, matchers));
-        match found {
-            Ok(found) => found
-                .into_iter()
-                .for_each(|(labels, part)| merged.add(labels, part)),
-            // One damaged block must not hide what the others have.
-            Err(error) => warnings.push(error.to_string()),
+impl Walk {
+    fn new(view: View, selection: Arc<Selection>, left: Range<usize>) -> Walk {
+        Walk {
+            view,
+            selection,
+            left,
+            current: None,
+            reader: Reader::default(),
         }
     }
-    for slot in slots {
-        if let Some(labels) = view.labels(*slot) {
-            merged.add(labels, Part::Head(*slot));
-        }
-    }
-    let mut found = merged.found;
-    if hints.sorted || !blocks.is_empty() {
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
-    }
-    if hints.limit > 0 {
-        found.truncate(hints.limit);
-    }
-    Ok((found, warnings))
-}
 
-/// Series in the order in which they were found first, with the parts of each.
-#[derive(Default)]
-struct Merged {
-    found: Vec<Found>,
-    known: HashMap<Labels, usize>,
-}
-
-impl Merged {
-    fn add(&mut self, labels: Labels, part: Part) {
-        let next = self.found.len();
-        let at = *self.known.entry(labels.clone()).or_insert(next);
-        match self.found.get_mut(at) {
-            Some(found) => found.parts.push(part),
-            None => self.found.push(Found {
-                labels,
-                parts: vec![part],
-            }),
-        }
+    fn all(view: View, selection: Selection, warnings: Vec<String>) -> Walk {
+        let left = 0..selection.len();
+        let mut walk = Walk::new(view, Arc::new(selection), left);
+        walk.reader.warnings.0 = warnings;
+        walk
     }
-}
 
-fn find_in_block(
-    block: &Arc<Block>,
-    range: TimeRange,
-    matchers: &[Matcher],
-) -> Result<Vec<(Labels, Part)>> {
-    let stones = block.stones();
-    let mut metas = Vec::new();
-    let mut out = Vec::new();
-    for reference in block.matching(matchers)? {
-        let labels = block.series(reference, &mut metas)?;
-        let chunks: Vec<_> = metas
-            .iter()
-            .filter(|chunk| chunk.range().overlaps(&range))
-            .copied()
-            .collect();
-        if !chunks.is_empty() {
-            let part = Part::Block {
-                block: Arc::clone(block),
-                chunks,
-                deleted: stones.get(&reference).cloned().unwrap_or_default(),
-            };
-            out.push((labels, part));
-        }
+    fn advance(&mut self) -> Option<Labels> {
+        self.current = self.left.next();
+        let current = self.current?;
+        Some(self.selection.labels(current).clone())
     }
-    Ok(out)
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.reader.warnings.0)
+    }
 }
 
 /// Walks over series of head and blocks.
-pub(crate) struct StoreCursor {
-    view: View,
-    series: std::vec::IntoIter<Found>,
-    current: Option<Found>,
-    reader: Reader,
-    warnings: Vec<String>,
-}
+pub(crate) struct StoreCursor(Walk);
 
 impl StoreCursor {
-    pub(crate) fn new(view: View, series: Vec<Found>, warnings: Vec<String>) -> StoreCursor {
-        StoreCursor {
-            view,
-            series: series.into_iter(),
-            current: None,
-            reader: Reader::default(),
-            warnings,
-        }
+    pub(crate) fn new(view: View, selection: Selection, warnings: Vec<String>) -> StoreCursor {
+        StoreCursor(Walk::all(view, selection, warnings))
     }
 }
 
 impl SeriesCursor for StoreCursor {
     fn advance(&mut self) -> Result<Option<Labels>> {
-        self.current = self.series.next();
-        Ok(self.current.as_ref().map(|found| found.labels.clone()))
+        Ok(self.0.advance())
     }
 
     fn read(&mut self, into: &mut SeriesColumns) -> Result<()> {
         into.clear();
-        match self.current.take() {
-            Some(found) => {
-                if let [Part::Head(slot)] = found.parts[..]
-                    && let Some((time, value)) = self.view.newest_float(slot)
-                {
-                    into.floats.push(time, value);
-                    return Ok(());
-                }
-                self.reader.read(&self.view, &found, into)
-            }
+        let Walk {
+            view,
+            selection,
+            current,
+            reader,
+            ..
+        } = &mut self.0;
+        match current.take() {
+            Some(at) => reader.read(view, selection, at, into),
             None => Ok(()),
         }
     }
 
-    fn split(mut self: Box<Self>, parts: usize) -> Vec<Box<dyn SeriesCursor>> {
-        let size = self.series.len().div_ceil(parts.max(1)).max(1);
-        let mut out: Vec<Box<dyn SeriesCursor>> = Vec::new();
-        loop {
-            let part: Vec<Found> = self.series.by_ref().take(size).collect();
-            if part.is_empty() && !out.is_empty() {
-                return out;
-            }
-            let warnings = std::mem::take(&mut self.warnings);
-            out.push(Box::new(StoreCursor::new(
-                self.view.clone(),
-                part,
-                warnings,
-            )));
+    fn split(self: Box<Self>, parts: usize) -> Vec<Box<dyn SeriesCursor>> {
+        let mut walk = self.0;
+        let Range { start, end } = walk.left.clone();
+        let size = (end - start).div_ceil(parts.max(1)).max(1);
+        let part = |from: usize| -> Box<dyn SeriesCursor> {
+            let left = from..end.min(from + size);
+            let mut part = Walk::new(walk.view.clone(), Arc::clone(&walk.selection), left);
+            part.reader.warnings.0 = walk.take_warnings();
+            Box::new(StoreCursor(part))
+        };
+        match start < end {
+            true => (start..end).step_by(size).map(part).collect(),
+            false => [start].map(part).into(),
         }
     }
 
     fn remaining(&self) -> Option<usize> {
-        Some(self.series.len())
+        Some(self.0.left.len())
     }
 
     fn take_warnings(&mut self) -> Vec<String> {
-        self.warnings.append(&mut self.reader.warnings);
-        std::mem::take(&mut self.warnings)
+        self.0.take_warnings()
     }
 }
 
 /// Walks over the chunks of series of head and blocks.
-pub(crate) struct StoreChunkCursor {
-    view: View,
-    series: std::vec::IntoIter<Found>,
-    current: Option<Found>,
-    reader: Reader,
-    warnings: Vec<String>,
-}
+pub(crate) struct StoreChunkCursor(Walk);
 
 impl StoreChunkCursor {
-    /// `series` must be sorted by labels.
-    pub(crate) fn new(view: View, series: Vec<Found>, warnings: Vec<String>) -> StoreChunkCursor {
-        StoreChunkCursor {
-            view,
-            series: series.into_iter(),
-            current: None,
-            reader: Reader::default(),
-            warnings,
-        }
+    /// `selection` must be sorted by labels.
+    pub(crate) fn new(view: View, selection: Selection, warnings: Vec<String>) -> StoreChunkCursor {
+        StoreChunkCursor(Walk::all(view, selection, warnings))
     }
 }
 
 impl ChunkCursor for StoreChunkCursor {
     fn advance(&mut self) -> Result<Option<Labels>> {
-        self.current = self.series.next();
-        Ok(self.current.as_ref().map(|found| found.labels.clone()))
+        Ok(self.0.advance())
     }
 
     fn read(&mut self, into: &mut Vec<EncodedChunk>) -> Result<()> {
         into.clear();
-        match self.current.take() {
-            Some(found) => self.reader.chunks(&self.view, &found, into),
+        let Walk {
+            view,
+            selection,
+            current,
+            reader,
+            ..
+        } = &mut self.0;
+        match current.take() {
+            Some(at) => reader.chunks(view, selection, at, into),
             None => Ok(()),
         }
     }
 
     fn take_warnings(&mut self) -> Vec<String> {
-        self.warnings.append(&mut self.reader.warnings);
-        std::mem::take(&mut self.warnings)
+        self.0.take_warnings()
     }
 }
 
 /// Reads series part by part, with memory that is used again.
 #[derive(Debug, Default)]
 struct Reader {
+    plain: Plain,
     loaded: Vec<Loaded>,
     columns: Vec<SeriesColumns>,
-    warnings: Vec<String>,
+    warnings: Warnings,
 }
 
 impl Reader {
-    fn load(&mut self, view: &View, found: &Found) {
+    fn load(&mut self, view: &View, selection: &Selection, at: usize) {
         self.loaded.clear();
-        for part in &found.parts {
+        for part in selection.parts(at) {
             self.loaded.push(part.load(view, &mut self.warnings));
         }
         self.loaded.retain(|loaded| !loaded.is_empty());
     }
 
-    fn read(&mut self, view: &View, found: &Found, into: &mut SeriesColumns) -> Result<()> {
-        self.load(view, found);
-        let labels = &found.labels;
+    fn read(
+        &mut self,
+        view: &View,
+        selection: &Selection,
+        at: usize,
+        into: &mut SeriesColumns,
+    ) -> Result<()> {
+        let warned = self.warnings.0.len();
+        let plain = &mut self.plain;
+        if plain.read(view, selection, at, &mut self.warnings, into)? {
+            return Ok(());
+        }
+        self.warnings.0.truncate(warned);
+        into.clear();
+        self.load(view, selection, at);
+        let labels = selection.labels(at);
         if self.in_order() && self.loaded.iter().all(Loaded::is_plain) {
             return self.loaded.iter().try_for_each(|l| l.decode(labels, into));
         }
@@ -263,9 +207,15 @@ impl Reader {
         })
     }
 
-    fn chunks(&mut self, view: &View, found: &Found, into: &mut Vec<EncodedChunk>) -> Result<()> {
-        self.load(view, found);
-        let labels = &found.labels;
+    fn chunks(
+        &mut self,
+        view: &View,
+        selection: &Selection,
+        at: usize,
+        into: &mut Vec<EncodedChunk>,
+    ) -> Result<()> {
+        self.load(view, selection, at);
+        let labels = selection.labels(at);
         for loaded in &self.loaded {
             loaded.take_chunks(labels, into)?;
         }

@@ -1,30 +1,16 @@
 //! The samples of one series in one place: a block or the head.
 
-use std::sync::Arc;
-
-use headwater_blockfmt::index::ChunkMeta;
 use headwater_blockfmt::{EncodedChunk, decode, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns, TimeRange};
 use headwater_storage::{Result, merge_columns};
 
-use crate::block::Block;
 use crate::head::cursor::{View, damaged};
 use crate::head::rules::as_before_with;
 use crate::head::series::remove_deleted;
+use crate::read::select::Part;
 
 /// A query says this often what is damaged, and then no more.
 pub(crate) const MOST_WARNINGS: usize = 100;
-
-/// Where samples of a series are.
-#[derive(Debug)]
-pub(crate) enum Part {
-    Head(u32),
-    Block {
-        block: Arc<Block>,
-        chunks: Vec<ChunkMeta>,
-        deleted: Vec<TimeRange>,
-    },
-}
 
 /// Chunks that are at hand.
 #[derive(Debug, Default)]
@@ -49,41 +35,42 @@ impl Default for TimeSpan {
     }
 }
 
-impl Part {
+impl Part<'_> {
     /// Fetches the chunks. One that is damaged on disk is left out, with a
     /// warning: it must not hide the others.
-    pub(crate) fn load(&self, view: &View, warnings: &mut Vec<String>) -> Loaded {
-        match self {
-            Part::Head(slot) => view.see(*slot),
-            Part::Block {
-                block,
-                chunks,
-                deleted,
-            } => Loaded {
-                chunks: sound_chunks(block, chunks, warnings),
-                deleted: deleted.clone(),
-                visible: TimeSpan(view.range()),
-                committed_until: i64::MAX,
-                ..Loaded::default()
-            },
+    pub(crate) fn load(self, view: &View, warnings: &mut Warnings) -> Loaded {
+        let (source, reference) = match self {
+            Part::Head(slot) => return view.see(slot),
+            Part::Block(source, reference) => (source, reference),
+        };
+        let mut metas = Vec::new();
+        warnings.or_warn(source.block.chunks_of(reference, &mut metas));
+        metas.retain(|meta| meta.range().overlaps(&view.range()));
+        let chunks = metas.iter().map(|meta| source.block.chunk(meta));
+        Loaded {
+            chunks: chunks.filter_map(|chunk| warnings.or_warn(chunk)).collect(),
+            deleted: source.stones.get(&reference).cloned().unwrap_or_default(),
+            visible: TimeSpan(view.range()),
+            committed_until: i64::MAX,
+            ..Loaded::default()
         }
     }
 }
 
-fn sound_chunks(
-    block: &Block,
-    metas: &[ChunkMeta],
-    warnings: &mut Vec<String>,
-) -> Vec<EncodedChunk> {
-    let mut out = Vec::with_capacity(metas.len());
-    for meta in metas {
-        match block.chunk(meta) {
-            Ok(chunk) => out.push(chunk),
-            Err(error) if warnings.len() < MOST_WARNINGS => warnings.push(error.to_string()),
+/// What is damaged, so that people hear of it.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(pub(crate) Vec<String>);
+
+impl Warnings {
+    /// The outcome of a reading; notes why there is none.
+    pub(crate) fn or_warn<T>(&mut self, outcome: Result<T>) -> Option<T> {
+        match outcome {
+            Ok(found) => return Some(found),
+            Err(error) if self.0.len() < MOST_WARNINGS => self.0.push(error.to_string()),
             Err(_) => {}
         }
+        None
     }
-    out
 }
 
 impl Loaded {
