@@ -320,10 +320,8 @@ impl Join<'_> {
         if !joined.met.contains(&true) {
             return Ok(());
         }
-        let mut key = Key {
-            labels: self.result_labels(&many.labels, one),
-            drop_name: many.drop_name,
-        };
+        // Prometheus forgets here that the name was to go: a filter gives it back.
+        let mut key = Key::new(self.result_labels(&many.labels, one));
         if self.return_bool {
             self.exec.drop_name(&mut key);
         }
