@@ -8,10 +8,10 @@ use headwater_model::{Labels, SeriesColumns, Timestamp};
 use headwater_query::{Answer, InstantSample, Point, QueryStats, RangeSeries, Value};
 
 use super::histogram::push_histogram;
+use super::points::PointWriter;
 use super::stats::{StatsDetail, push_stats};
 use super::text::{
-    PushText, push_labels, push_list, push_message, push_number, push_plain, push_point, push_time,
-    push_value,
+    PushText, push_labels, push_list, push_message, push_number, push_plain, push_time, push_value,
 };
 
 /// Writes one answer. Points are the unit: a piece exceeds its size by at most one point, or by
@@ -37,6 +37,7 @@ enum Rest {
     Matrix {
         series: std::vec::IntoIter<RangeSeries>,
         current: Option<Matrix>,
+        points: PointWriter,
         first: bool,
     },
 }
@@ -136,6 +137,7 @@ impl Rest {
             Value::Matrix(series) => Self::Matrix {
                 series: series.into_iter(),
                 current: None,
+                points: PointWriter::default(),
                 first: true,
             },
         }
@@ -173,6 +175,7 @@ impl Rest {
             Self::Matrix {
                 series,
                 current,
+                points,
                 first,
             } => {
                 if current.is_none() {
@@ -184,7 +187,7 @@ impl Rest {
                 }
                 if current
                     .as_mut()
-                    .is_some_and(|matrix| !matrix.push_next(out, size))
+                    .is_some_and(|matrix| !matrix.push_next(out, points, size))
                 {
                     *current = None;
                 }
@@ -205,14 +208,20 @@ impl Matrix {
     }
 
     /// Writes points until `out` holds `size` bytes, or the end of the series and answers false.
-    fn push_next(&mut self, out: &mut Vec<u8>, size: usize) -> bool {
+    fn push_next(&mut self, out: &mut Vec<u8>, points: &mut PointWriter, size: usize) -> bool {
         let (floats, histograms) = (&self.columns.floats, &self.columns.histograms);
         if self.floats < floats.len() {
+            if self.floats == 0 {
+                out.push_str(",\"values\":[");
+            }
             let rest = floats.times.iter().zip(&floats.values).skip(self.floats);
             for (time, value) in rest {
-                let opening = ",\"values\":[";
-                out.push_str(if self.floats == 0 { opening } else { "," });
-                push_point(out, *time, *value);
+                let begun = out.len();
+                points.push(out, self.floats, *time, *value);
+                if self.floats == 0 {
+                    // No comma before the first.
+                    out.remove(begun);
+                }
                 self.floats += 1;
                 if out.len() >= size {
                     break;

@@ -5,5 +5,6 @@ pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod envelope;
 pub(crate) mod histogram;
+pub(crate) mod points;
 pub(crate) mod stats;
 pub(crate) mod text;

@@ -102,29 +102,6 @@ pub(crate) fn push_value(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Appends `[1795144602.500,"1.25"]`.
-pub(crate) fn push_point(out: &mut Vec<u8>, time: Timestamp, value: f64) {
-    // Room for all of it at once.
-    out.reserve(2 * Digits::ROOM);
-    let mut digits = match Digits::of_value(value) {
-        Some(mut digits) => {
-            digits.prepend(b',');
-            digits
-        }
-        None => Digits::default(),
-    };
-    let whole = digits.from < Digits::ROOM;
-    digits.prepend_time(time);
-    digits.prepend(b'[');
-    out.extend_from_slice(digits.bytes());
-    if !whole {
-        out.extend_from_slice(b",\"");
-        append_float(out, value);
-        out.push(b'"');
-    }
-    out.push(b']');
-}
-
 /// Appends a float as a quoted string that has no exponent.
 pub(crate) fn push_plain(out: &mut Vec<u8>, value: f64) {
     match value.is_finite() {
@@ -179,9 +156,9 @@ const PAIRS: [[u8; 2]; 100] = {
 };
 
 impl Digits {
-    /// A time and a value: their signs, twenty digits of `u64::MAX` and the point in one, sixteen digits and
-    /// quotes in the other, a bracket and a comma.
-    const ROOM: usize = 48;
+    /// The sign, the twenty digits of `u64::MAX`, the point and three decimals, which leaves room for quotes
+    /// where there is no point.
+    const ROOM: usize = 25;
 
     /// A whole number as a quoted string.
     fn of_value(value: f64) -> Option<Self> {
@@ -307,11 +284,6 @@ mod tests {
             let json = written(|out| push_time(out, time));
             let seconds: f64 = json.parse().unwrap();
             assert_eq!(seconds, time as f64 / 1000.0);
-            let point = written(|out| push_point(out, time, value));
-            assert_eq!(point, format!("[{json},{}]", written(|out| push_value(out, value))));
-            let whole = value.trunc();
-            let point = written(|out| push_point(out, time, whole));
-            assert_eq!(point, format!("[{json},{}]", written(|out| push_value(out, whole))));
         }
     }
 
