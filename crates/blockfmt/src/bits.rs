@@ -128,6 +128,7 @@ pub(crate) const fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
+#[inline]
 pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
@@ -228,11 +229,13 @@ impl BitWriter {
     }
 
     /// What was written, the last byte filled up with zeros.
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[..self.len()]
     }
 
     /// Bytes written, the last perhaps in part.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.position.div_ceil(8) as usize
     }

@@ -37,6 +37,7 @@ impl Window {
     }
 
     /// The window of a difference, which must not be zero.
+    #[inline]
     pub(super) fn of(difference: u64) -> Self {
         Self {
             leading: (difference.leading_zeros() as u8).min(MAX_LEADING),
@@ -53,6 +54,7 @@ impl Window {
     }
 
     /// Whether differences of the window `inner` can be written in this one.
+    #[inline]
     pub(super) fn holds(self, inner: Self) -> bool {
         self.leading != NO_WINDOW
             && inner.leading >= self.leading
@@ -60,11 +62,13 @@ impl Window {
     }
 
     /// Significant bits, 1 to 64.
+    #[inline]
     pub(super) fn width(self) -> u32 {
         64 - u32::from(self.leading) - u32::from(self.trailing)
     }
 
     /// The eleven bits that describe the window.
+    #[inline]
     pub(super) fn code(self) -> u64 {
         u64::from(self.leading) << 6 | u64::from(self.width() & 63)
     }

@@ -113,11 +113,13 @@ impl XorAppender {
     }
 
     /// Number of samples.
+    #[inline]
     pub fn count(&self) -> usize {
         self.count.into()
     }
 
     /// Time of the last sample; 0 if there is none.
+    #[inline]
     pub fn last_time(&self) -> Timestamp {
         self.time
     }
@@ -132,11 +134,13 @@ impl XorAppender {
         clippy::len_without_is_empty,
         reason = "it is never empty: the count comes first"
     )]
+    #[inline]
     pub fn len(&self) -> usize {
         self.bits.len()
     }
 
     /// The address of the byte that the next sample goes to, for those who fetch memory ahead.
+    #[inline]
     pub fn tail_address(&self) -> usize {
         self.bits.bytes().as_ptr().addr() + self.bits.len()
     }

@@ -402,7 +402,7 @@ fn short_varint(number: u64) -> (u64, u32) {
         | (number & 0x3f80) << 1
         | (number & 0x1f_c000) << 2
         | (number & 0xfe0_0000) << 3;
-    let bits = (64 - (spread | 1).leading_zeros()).next_multiple_of(8);
+    let bits = (64 - (spread | 1).leading_zeros() + 7) & !7;
     // All bytes but the last say that more follows.
     (spread | 0x8080_8080 & ((1 << (bits - 8)) - 1), bits)
 }

@@ -16,10 +16,11 @@ use hashbrown::HashMap;
 use headwater_blockfmt::head_chunks::{self, NewChunk};
 use headwater_blockfmt::{DecodeError, EncodedChunk};
 use headwater_env::{FileWriter, Files, FilesExt, OpenMode};
-use headwater_model::Timestamp;
+use headwater_model::{TimeRange, Timestamp};
 use headwater_storage::{Error, ErrorKind, Result};
 
 use super::Head;
+use super::finished::{Finished, MappedFile};
 use crate::chunk_snapshot::{self, ChunkFile};
 use crate::error;
 
@@ -52,7 +53,7 @@ fn list(files: &dyn Files, dir: &Path) -> Result<Vec<u32>> {
 /// Chunks that files have of series, by the number of the series in the log.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    pub(crate) chunks: HashMap<u64, Vec<EncodedChunk>>,
+    pub(crate) chunks: HashMap<u64, Vec<Finished>>,
     /// What is damaged. Its samples are in the log, too.
     pub(crate) damage: Vec<String>,
     full: Vec<FullFile>,
@@ -141,7 +142,7 @@ fn give_up(files: &dyn Files, dir: &Path, numbers: &[u32], sound_bytes: usize) -
 #[derive(Debug, Default)]
 struct OneFile {
     /// The numbers of series, and their chunks.
-    chunks: Vec<(u64, EncodedChunk)>,
+    chunks: Vec<(u64, Finished)>,
     max_time: Timestamp,
     sound_bytes: usize,
     /// What is wrong behind the sound bytes.
@@ -171,6 +172,7 @@ impl Found {
 fn read_file(files: &dyn Files, path: &Path, min_time: Timestamp) -> Result<OneFile> {
     let region = files.map(path).map_err(error::file)?;
     let file = Bytes::from_owner(region.clone());
+    let mapped = MappedFile::new(file.clone());
     let mut found = OneFile {
         max_time: Timestamp::MIN,
         ..OneFile::default()
@@ -195,13 +197,9 @@ fn read_file(files: &dyn Files, path: &Path, min_time: Timestamp) -> Result<OneF
         found.sound_bytes = chunk.end;
         // The log of late samples has what came out of order.
         if !chunk.out_of_order && chunk.max_time >= min_time {
-            let encoded = EncodedChunk {
-                encoding: chunk.encoding,
-                min_time: chunk.min_time,
-                max_time: chunk.max_time,
-                data: file.slice_ref(chunk.data),
-            };
-            found.chunks.push((chunk.reference, encoded));
+            let times = TimeRange::new(chunk.min_time, chunk.max_time);
+            let finished = Finished::in_file(&mapped, chunk.encoding, times, chunk.data);
+            found.chunks.push((chunk.reference, finished));
         }
     }
     // All of it was read to see whether it is sound; queries want little of it.
@@ -351,13 +349,16 @@ impl ChunkFiles {
         self.files.sync_dir(&self.dir).map_err(error::file)?;
         let region = self.files.map(&growing.path).map_err(error::file)?;
         let file = Bytes::from_owner(region.clone());
+        let mapped = MappedFile::new(file.clone());
         for written in &growing.written {
             // What cannot be read back stays in memory.
             let end = written.offset + written.len;
             if file.len() >= end
                 && let Ok(chunk) = head_chunks::read_chunk(&file, written.offset)
             {
-                replace(head, written, file.slice_ref(chunk.data));
+                let times = TimeRange::new(chunk.min_time, chunk.max_time);
+                let chunk = Finished::in_file(&mapped, chunk.encoding, times, chunk.data);
+                replace(head, written, chunk);
             }
         }
         region.release();
@@ -423,13 +424,14 @@ fn new_chunks(head: &Head, slot: u32) -> Vec<(u64, EncodedChunk)> {
         return Vec::new();
     }
     let from = (series.in_files as usize).min(series.closed.len());
-    let new: Vec<_> = series.closed[from..].to_vec();
+    let new = series.closed[from..].iter().map(Finished::encoded);
+    let new: Vec<_> = new.collect();
     series.in_files = series.closed.len() as u32;
     let log_ref = series.log_ref;
     new.into_iter().map(|chunk| (log_ref, chunk)).collect()
 }
 
-fn replace(head: &Head, written: &Written, data: Bytes) {
+fn replace(head: &Head, written: &Written, chunk: Finished) {
     let Some(cell) = head.slots.get(written.slot) else {
         return;
     };
@@ -439,10 +441,10 @@ fn replace(head: &Head, written: &Written, data: Bytes) {
     }
     let at = series
         .closed
-        .binary_search_by_key(&written.min_time, |chunk| chunk.min_time);
+        .binary_search_by_key(&written.min_time, Finished::min_time);
     if let Ok(at) = at
-        && series.closed[at].data == data
+        && series.closed[at].data() == chunk.data()
     {
-        series.closed[at].data = data;
+        series.closed[at] = chunk;
     }
 }

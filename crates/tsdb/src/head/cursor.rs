@@ -106,12 +106,12 @@ impl View {
         into.visible = TimeSpan(visible);
         let from = series
             .closed
-            .partition_point(|chunk| chunk.max_time < visible.start);
+            .partition_point(|chunk| chunk.max_time() < visible.start);
         for chunk in &series.closed[from..] {
-            let times = TimeRange::new(chunk.min_time, chunk.max_time);
+            let times = chunk.times();
             if times.overlaps(&visible) {
-                into.push(chunk.encoding, (times.start, times.end), |bytes| {
-                    bytes.extend_from_slice(&chunk.data);
+                into.push(chunk.encoding(), (times.start, times.end), |bytes| {
+                    bytes.extend_from_slice(chunk.data());
                 });
             }
         }

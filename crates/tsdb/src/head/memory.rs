@@ -7,11 +7,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use headwater_blockfmt::EncodedChunk;
 use headwater_model::Labels;
 use parking_lot::Mutex;
 
 use super::Head;
+use super::finished::Finished;
 use super::series::Series;
 
 /// The most that a sample adds to a chunk: 4 + 64 bits of time and 13 + 64 of
@@ -160,9 +160,9 @@ fn of_one(series: &Series) -> u64 {
     let from = (series.in_files as usize).min(series.closed.len());
     let chunks = series.closed[from..].iter();
     let chunks: u64 = chunks
-        .map(|chunk| chunk.data.len() as u64 + ALLOCATION_BYTES)
+        .map(|chunk| chunk.heap_bytes() as u64 + ALLOCATION_BYTES)
         .sum();
-    let list = series.closed.capacity() * size_of::<EncodedChunk>();
+    let list = series.closed.capacity() * size_of::<Finished>();
     // One that was made just now is about to get a chunk.
     let growing = (series.open.heap_bytes() as u64).max(FIRST_CHUNK_BYTES);
     let labels = series.labels.packed_len() as u64 + ALLOCATION_BYTES;

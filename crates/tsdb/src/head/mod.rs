@@ -1,6 +1,6 @@
 //! The head: the newest samples of all series, in memory.
 //!
-//! `slots` holds the series, `series` is the state of one, `open_chunk` its
+//! `slots` holds the series, `series` is the state of one, `finished` a chunk of it, `open_chunk` its
 //! growing chunk, which keeps to `rules`, and which `resume` brings back. `lookup` leads from labels to slots, `index` and `postings`
 //! from matchers, `ranks` are their order. `batch` collects samples, of which `float_run` and `admit` take
 //! some, into `contents`, and `commit` applies them; `isolation` decides what readers see
@@ -17,6 +17,7 @@ pub(crate) mod contents;
 pub(crate) mod cursor;
 pub(crate) mod ended;
 pub(crate) mod exemplars;
+pub(crate) mod finished;
 mod float_run;
 pub(crate) mod growth;
 pub(crate) mod index;

@@ -7,6 +7,7 @@ use headwater_model::{
 use headwater_storage::AppendError;
 use std::sync::Arc;
 
+use super::finished::Finished;
 use super::isolation::{CommitId, Noted, PastCommits, Trace};
 use super::late::{Late, LateValue};
 use super::open_chunk::{Growing, OpenChunk, Started};
@@ -38,7 +39,7 @@ pub(crate) struct Series {
     pub(crate) open: OpenChunk,
     pub(crate) labels: Labels,
     /// Finished chunks, oldest first.
-    pub(crate) closed: Vec<EncodedChunk>,
+    pub(crate) closed: Vec<Finished>,
     /// What most series do not have.
     pub(crate) rare: Option<Box<Rare>>,
 }
@@ -184,7 +185,7 @@ impl Series {
         if self.closed.len() == self.closed.capacity() {
             self.closed.reserve_exact(1 + self.closed.len() / 4);
         }
-        self.closed.push(chunk);
+        self.closed.push(chunk.into());
     }
 
     /// Whether a float may follow what is here.
@@ -299,11 +300,11 @@ impl Series {
 
     /// Takes finished chunks from files, oldest first; later samples follow
     /// them. Those that are not newer than what is here are left out.
-    pub(crate) fn push_chunks(&mut self, mut chunks: Vec<EncodedChunk>) {
+    pub(crate) fn push_chunks(&mut self, mut chunks: Vec<Finished>) {
         let mut newest = self.newest;
         chunks.retain(|chunk| {
-            let is_newer = chunk.min_time > newest;
-            newest = if is_newer { chunk.max_time } else { newest };
+            let is_newer = chunk.min_time() > newest;
+            newest = if is_newer { chunk.max_time() } else { newest };
             is_newer
         });
         if chunks.is_empty() {
@@ -321,9 +322,9 @@ impl Series {
 
     /// The range of times of the samples here, if there are any.
     pub(crate) fn times(&self) -> Option<TimeRange> {
-        let first = self.closed.first().map(|c| c.min_time);
+        let first = self.closed.first().map(Finished::min_time);
         let open = (self.open.growing.count() > 0).then_some(self.open.min_time);
-        let last = self.closed.last().map(|c| c.max_time);
+        let last = self.closed.last().map(Finished::max_time);
         let newest = open.map(|_| self.open.growing.last_time());
         Some(TimeRange::new(first.or(open)?, newest.or(last)?))
     }
@@ -336,10 +337,10 @@ impl Series {
     /// Takes the chunks that reach into `range` along: finished ones are
     /// shared, the growing one is copied.
     pub(crate) fn chunks_in(&self, range: TimeRange, into: &mut Vec<EncodedChunk>) {
-        let overlapping =
-            |c: &&EncodedChunk| TimeRange::new(c.min_time, c.max_time).overlaps(&range);
-        let from = self.closed.partition_point(|c| c.max_time < range.start);
-        into.extend(self.closed[from..].iter().filter(overlapping).cloned());
+        let from = self.closed.partition_point(|c| c.max_time() < range.start);
+        let closed = self.closed[from..].iter();
+        let overlapping = closed.filter(|c| c.times().overlaps(&range));
+        into.extend(overlapping.map(Finished::encoded));
         let open = TimeRange::new(self.open.min_time, self.open.growing.last_time());
         if open.overlaps(&range) {
             into.extend(self.open.encoded());
@@ -348,7 +349,11 @@ impl Series {
 
     /// The newest sample of all if it is a plain float in `range` that a reader may see: known without
     /// decoding anything.
-    pub(crate) fn newest_float(&self, range: TimeRange, sees: CommitId) -> Option<(Timestamp, f64)> {
+    pub(crate) fn newest_float(
+        &self,
+        range: TimeRange,
+        sees: CommitId,
+    ) -> Option<(Timestamp, f64)> {
         let Growing::Floats(floats) = &self.open.growing else {
             return None;
         };
@@ -403,7 +408,7 @@ impl Series {
     /// Forgets finished chunks that end before `time`, and the growing one
     /// if it does too. Says whether the series is empty now.
     pub(crate) fn truncate_before(&mut self, time: Timestamp) -> bool {
-        let gone = self.closed.partition_point(|c| c.max_time < time);
+        let gone = self.closed.partition_point(|c| c.max_time() < time);
         if gone > 0 {
             self.in_files = self.in_files.saturating_sub(gone as u32);
             self.closed.drain(..gone);
@@ -420,10 +425,10 @@ impl Series {
 
     /// Bytes that this series takes.
     pub(crate) fn bytes(&self) -> usize {
-        let closed: usize = self.closed.iter().map(|c| c.data.len()).sum();
+        let closed: usize = self.closed.iter().map(|c| c.data().len()).sum();
         size_of::<Series>()
             + closed
-            + self.closed.capacity() * size_of::<EncodedChunk>()
+            + self.closed.capacity() * size_of::<Finished>()
             + self.open.heap_bytes()
             + self.labels.packed_len()
     }

@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use headwater_blockfmt::Record;
 use headwater_blockfmt::record::{Exemplars, LabelPairs, Samples, Series, Tombstones};
-use headwater_blockfmt::{EncodedChunk, Record};
 use headwater_env::Files;
 use headwater_model::label::LabelsBuilder;
 use headwater_model::{Exemplar, Labels, Metadata, TimeRange, Timestamp};
@@ -31,6 +31,7 @@ use headwater_storage::Result;
 use headwater_wal::{Damage, list_checkpoints, list_segments};
 
 use crate::chunk_snapshot::Usable;
+use crate::head::finished::Finished;
 use crate::head::late::LateValue;
 use crate::head::{Departed, Head};
 use crate::{error, log};
@@ -74,7 +75,7 @@ pub(crate) fn replay(
     head: &Head,
     files: &Arc<dyn Files>,
     data: &Path,
-    chunks: HashMap<u64, Vec<EncodedChunk>>,
+    chunks: HashMap<u64, Vec<Finished>>,
     snapshot: Option<&Usable>,
     threads: usize,
     progress: &Progress,
@@ -130,7 +131,7 @@ struct Replay<'r> {
     files: &'r Arc<dyn Files>,
     refs: Refs,
     /// Chunks in files, by the number of their series.
-    chunks: HashMap<u64, Vec<EncodedChunk>>,
+    chunks: HashMap<u64, Vec<Finished>>,
     /// Which samples these have.
     mapped: MappedUntil,
     labels: LabelsBuilder,
@@ -335,8 +336,8 @@ impl Replay<'_> {
             self.apply_samples();
         }
         for chunk in &chunks {
-            self.times.start = self.times.start.min(chunk.min_time);
-            self.times.end = self.times.end.max(chunk.max_time);
+            self.times.start = self.times.start.min(chunk.min_time());
+            self.times.end = self.times.end.max(chunk.max_time());
         }
         let mut series = cell.lock();
         series.push_chunks(chunks);
