@@ -1,5 +1,6 @@
 //! The API from outside: recorded exchanges with the original, and behaviour under bad input.
 
+mod admin;
 mod corpora;
 mod explain;
 mod fakes;

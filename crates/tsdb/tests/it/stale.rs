@@ -104,9 +104,15 @@ fn ended_series_go_to_a_block_of_their_own() {
 
 #[test]
 fn who_comes_back_is_one_series_with_what_was() {
-    for segment_bytes in [128 << 20, 1] {
+    for (segment_bytes, snapshot) in [(128 << 20, false), (1, false), (128 << 20, true), (1, true)]
+    {
         let env = Env::in_memory(1);
-        let open = || open(&env).configure(|options| options.segment_bytes = segment_bytes);
+        let open = || {
+            open(&env).configure(|options| {
+                options.segment_bytes = segment_bytes;
+                options.snapshot_on_close = snapshot;
+            })
+        };
         let db = open().open().unwrap();
         fill(&db, 100);
         assert_eq!(db.maintain().unwrap().early_blocks, 1);
@@ -123,6 +129,7 @@ fn who_comes_back_is_one_series_with_what_was() {
         assert_eq!(before[&name(0).to_string()].len(), 102);
         assert_eq!(before[&name(1).to_string()].len(), 102);
         assert_eq!(before[&name(2).to_string()].len(), 101);
+        db.close().unwrap();
         drop(db);
         for life in 0..3 {
             drop_and_check(&open, &before, 9, &format!("life {life}"));
@@ -134,6 +141,7 @@ fn who_comes_back_is_one_series_with_what_was() {
         write(&db, [3], 113, 113.0);
         let before = dump(&db);
         assert_eq!(before[&name(0).to_string()].len(), 103);
+        db.close().unwrap();
         drop(db);
         drop_and_check(&open, &before, 7, "twice");
         let db = open().open().unwrap();
@@ -156,6 +164,7 @@ fn drop_and_check(
     assert!(db.damage().is_empty(), "{context}: {:?}", db.damage());
     assert_eq!(&dump(&db), before, "{context}");
     assert_eq!(series(&db), count, "{context}");
+    db.close().unwrap();
 }
 
 #[test]
