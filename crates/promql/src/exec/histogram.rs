@@ -135,7 +135,11 @@ impl Exec {
             }
             let bound_text = row.key.labels.get("le").unwrap_or("");
             let Some(bound) = parse_float(bound_text) else {
-                let metric = row.key.labels.metric_name().unwrap_or("");
+                // Messages of these functions name metrics only if names are dropped at the end.
+                let metric = match self.settings.delayed_names {
+                    true => row.key.labels.metric_name().unwrap_or(""),
+                    false => "",
+                };
                 self.notes.add(
                     Note::BadBucketLabel {
                         metric,
@@ -170,9 +174,8 @@ impl Exec {
     ) -> Vec<Row> {
         let mut key = family.key.clone();
         self.drop_name(&mut key);
-        let metric = family.key.labels.metric_name().unwrap_or("");
-        // Without delayed removal the name is gone by now, as far as messages of results are concerned.
-        let shown = key.labels.metric_name().unwrap_or("").to_owned();
+        // Without delayed removal the name is gone by now, for messages too.
+        let metric = key.labels.metric_name().unwrap_or("").to_owned();
         let mut out: Vec<Row> = Vec::new();
         let mut buckets = Vec::with_capacity(family.classic.len());
         for step in 0..node.grid.len() {
@@ -188,11 +191,11 @@ impl Exec {
             let value = match (native, buckets.is_empty()) {
                 (None, true) => continue,
                 (Some(_), false) => {
-                    self.notes.add(Note::MixedClassicNative(metric), place);
+                    self.notes.add(Note::MixedClassicNative(&metric), place);
                     continue;
                 }
-                (Some(hist), true) => measure.native(step, hist, &shown),
-                (None, false) => measure.classic(step, &mut buckets, &shown),
+                (Some(hist), true) => measure.native(step, hist, &metric),
+                (None, false) => measure.classic(step, &mut buckets, &metric),
             };
             let key = key_at(step, &key);
             if out.last().is_none_or(|row| row.key != key) {

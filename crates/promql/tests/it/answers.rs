@@ -109,6 +109,15 @@ fn warnings_say_where() {
         .map(|info| info[info.len() - 6..].to_owned())
         .collect();
     assert_eq!(places, ["(1:24)"], "of one note the last place");
+    // Bucket functions name the metric only where names are dropped at the end.
+    for (delayed, named) in [(false, ""), (true, " for metric name \"load\"")] {
+        let engine = self::engine(|options| options.delayed_name_removal = delayed);
+        let request = EvalRequest::instant("histogram_quantile(0.9, load)", 600_000);
+        let expected = format!(
+            "PromQL warning: bucket label \"le\" is missing or has a malformed value of \"\"{named} (1:25)"
+        );
+        assert_eq!(run(&engine, request).unwrap().warnings, [expected]);
+    }
     let mut request = EvalRequest::instant("load", 600_000);
     request.limit = 2;
     let answer = run(&engine, request).unwrap();
