@@ -13,24 +13,33 @@ use headwater_storage::SeriesRef;
 use parking_lot::{RwLock, RwLockReadGuard};
 use xxhash_rust::xxh3::xxh3_128_with_secret;
 
-/// The most series that are remembered: those of the younger half, and as many older ones. Entries
-/// take some 30 bytes.
+/// The most series that are remembered: those of the younger half, and as many older ones. An
+/// entry takes 24 bytes.
 const MAX_REMEMBERED: usize = 1 << 21;
 
 const SECRET_BYTES: usize = 192;
 
-/// Stands for the labels of a series as they were sent.
+/// Stands for the labels of a series as they were sent. In words of 32 bits, so that what is
+/// remembered of a series has no gaps: of a million series that is nine megabytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Key {
-    place: u64,
-    check: u32,
-}
+pub(super) struct Key([u32; 3]);
 
 impl Key {
+    fn of(hash: u128) -> Self {
+        Self([hash as u32, (hash >> 32) as u32, (hash >> 64) as u32])
+    }
+
+    /// Where it is in a table.
+    #[inline]
+    fn place(self) -> u64 {
+        u64::from(self.0[1]) << 32 | u64::from(self.0[0])
+    }
+
     pub(super) fn bytes(self) -> [u8; 12] {
         let mut bytes = [0; 12];
-        bytes[..8].copy_from_slice(&self.place.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.check.to_le_bytes());
+        for (into, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(self.0) {
+            *into = word.to_le_bytes();
+        }
         bytes
     }
 }
@@ -80,11 +89,7 @@ impl SeriesCache {
 
     #[inline]
     pub(super) fn key(&self, labels: &[u8]) -> Key {
-        let hash = xxh3_128_with_secret(labels, &self.secret);
-        Key {
-            place: hash as u64,
-            check: (hash >> 64) as u32,
-        }
+        Key::of(xxh3_128_with_secret(labels, &self.secret))
     }
 
     /// For many lookups under one lock.
@@ -103,7 +108,7 @@ impl SeriesCache {
 
 impl Halves {
     fn put(&mut self, known: Known, most: usize) {
-        if let Some(there) = self.young.find_mut(known.key.place, |k| k.key == known.key) {
+        if let Some(there) = self.young.find_mut(known.key.place(), |k| k.key == known.key) {
             *there = known;
             return;
         }
@@ -111,7 +116,7 @@ impl Halves {
             self.old = std::mem::take(&mut self.young);
         }
         self.young
-            .insert_unique(known.key.place, known, |k| k.key.place);
+            .insert_unique(known.key.place(), known, |k| k.key.place());
     }
 }
 
@@ -122,10 +127,10 @@ impl View<'_> {
     /// What is known of a series, and whether that is about to be forgotten.
     #[inline]
     pub(super) fn find(&self, key: Key) -> Option<(Known, bool)> {
-        if let Some(known) = self.0.young.find(key.place, |k| k.key == key) {
+        if let Some(known) = self.0.young.find(key.place(), |k| k.key == key) {
             return Some((*known, false));
         }
-        let known = self.0.old.find(key.place, |k| k.key == key)?;
+        let known = self.0.old.find(key.place(), |k| k.key == key)?;
         Some((*known, true))
     }
 }
@@ -140,6 +145,11 @@ mod tests {
             metadata: 0,
             series: SeriesRef(series),
         }
+    }
+
+    #[test]
+    fn an_entry_has_no_gaps() {
+        assert_eq!(size_of::<Known>(), 24);
     }
 
     #[test]
