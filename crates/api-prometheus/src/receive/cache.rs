@@ -108,7 +108,10 @@ impl SeriesCache {
 
 impl Halves {
     fn put(&mut self, known: Known, most: usize) {
-        if let Some(there) = self.young.find_mut(known.key.place(), |k| k.key == known.key) {
+        if let Some(there) = self
+            .young
+            .find_mut(known.key.place(), |k| k.key == known.key)
+        {
             *there = known;
             return;
         }

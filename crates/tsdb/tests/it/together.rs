@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headwater_env::Env;
 use headwater_model::Histogram;
-use headwater_storage::{Append, Appender, FloatSample, SampleValue, SeriesRef};
+use headwater_storage::{Appender, FloatSample, SampleValue, SeriesRef};
 use headwater_tsdb::Db;
 use proptest::prelude::*;
 
