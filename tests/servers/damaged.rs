@@ -192,6 +192,19 @@ fn promtool_mends_what_the_original_does_not_open() {
         text.matches("is damaged\n").count() == 2 && blocks[0].is_dir(),
         "{text}"
     );
+    // Only those that are named.
+    let named = |name: &str| {
+        let arguments = ["tsdb", "mend", data.to_str().unwrap(), name];
+        let done = peer::run(&tool, &arguments);
+        (
+            done.status.code(),
+            String::from_utf8_lossy(&done.stdout).into_owned(),
+        )
+    };
+    let sound = blocks[2].file_name().unwrap().to_str().unwrap();
+    assert_eq!(named(sound), (Some(0), "nothing is damaged\n".to_owned()));
+    assert_eq!(named("01ARZ3NDEKTSV4RRFFQ69G5FAV").0, Some(1));
+    assert!(blocks[0].is_dir() && blocks[1].is_dir());
     let (code, text) = mend(&[]);
     assert_eq!(code, Some(0), "{text}");
     assert!(
