@@ -6,7 +6,7 @@ use crate::head::Head;
 use crate::head::commit::{CHUNK_AHEAD, SLOT_AHEAD};
 use crate::head::rules::Rules;
 use crate::head::series::Series;
-use crate::head::slots::{Ahead, Walk};
+use crate::head::slots::Walk;
 
 /// A histogram is much larger than a float: a batch has this many times fewer.
 const FLOATS_PER_HISTOGRAM: usize = 16;
@@ -119,44 +119,30 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(super) struct Sorter {
     starts: Vec<u32>,
-    /// The places of the samples, in the order in which they are appended.
-    order: Vec<u32>,
+    sorted: Vec<Sample>,
 }
 
 impl Sorter {
     /// Appends everything to its series and says how many samples were new.
     pub(super) fn apply(&mut self, head: &Head, batch: &Batch) -> u64 {
-        let samples = &batch.samples;
-        let slots = self.sort(samples);
-        // So many places further is so many series further.
-        let each = samples.len() / slots.max(1) + 1;
+        self.sort(&batch.samples);
         let rules = head.rules();
-        let mut applied = 0;
-        let sample_at = |at: usize| self.order.get(at).map(|place| samples[*place as usize]);
-        let mut ahead = Ahead::new(&head.slots);
-        let mut near = Ahead::new(&head.slots);
+        let (mut applied, mut at) = (0, 0);
+        let slot_at = |at: usize| self.sorted.get(at).and_then(|s| head.slots.get(s.slot()));
         let mut walk = Walk::new(&head.slots);
-        let mut at = 0;
-        while let Some(first) = sample_at(at) {
-            if let Some(later) = sample_at(at + SLOT_AHEAD * each)
-                && let Some(later) = ahead.get(later.slot())
-            {
+        for samples in self.sorted.chunk_by(|a, b| a.slot() == b.slot()) {
+            at += samples.len();
+            if let Some(later) = slot_at(at + SLOT_AHEAD) {
                 later.prefetch();
             }
-            if let Some(soon) = sample_at(at + CHUNK_AHEAD * each)
-                && let Some(soon) = near.get(soon.slot())
-            {
+            if let Some(soon) = slot_at(at + CHUNK_AHEAD) {
                 soon.prefetch_chunk();
             }
-            let Some((series, slot)) = walk.series(first.slot()) else {
-                at += 1;
+            let Some((series, slot)) = samples.first().and_then(|s| walk.series(s.slot())) else {
                 continue;
             };
-            while let Some(sample) = sample_at(at)
-                && sample.slot() == first.slot()
-            {
-                applied += u64::from(batch.append(sample, series, rules));
-                at += 1;
+            for sample in samples {
+                applied += u64::from(batch.append(*sample, series, rules));
             }
             slot.note_chunk(series);
         }
@@ -164,8 +150,7 @@ impl Sorter {
     }
 
     /// Sorts by slot, keeping the order within a series: a counting sort.
-    /// Says how many slots there are about.
-    fn sort(&mut self, samples: &[Sample]) -> usize {
+    fn sort(&mut self, samples: &[Sample]) {
         let slots = samples.iter().map(|s| s.slot());
         let (first, last) = slots.fold((u32::MAX, 0), |(a, b), s| (a.min(s), b.max(s)));
         let place = |sample: &Sample| (sample.slot() - first) as usize;
@@ -175,23 +160,20 @@ impl Sorter {
         for sample in samples {
             starts[place(sample) + 1] += 1;
         }
-        let mut used = 0;
         for at in 1..starts.len() {
-            used += usize::from(starts[at] > 0);
             starts[at] += starts[at - 1];
         }
-        self.order.clear();
-        if self.order.capacity() / 2 > samples.len() {
-            self.order = Vec::new();
+        if self.sorted.capacity() / 2 > samples.len() {
+            self.sorted = Vec::new();
         }
-        self.order.reserve_exact(samples.len());
-        self.order.resize(samples.len(), 0);
-        for (at, sample) in samples.iter().enumerate() {
+        let more = samples.len().saturating_sub(self.sorted.len());
+        self.sorted.reserve_exact(more);
+        self.sorted.resize(samples.len(), Sample::default());
+        for sample in samples {
             let to = &mut starts[place(sample)];
-            self.order[*to as usize] = at as u32;
+            self.sorted[*to as usize] = *sample;
             *to += 1;
         }
-        used
     }
 }
 
@@ -232,13 +214,12 @@ mod tests {
             batch.push_integer(3, time, Histogram::default());
         }
         let mut sorter = Sorter::default();
-        assert_eq!(sorter.sort(&batch.samples), 3);
-        let sorted = sorter.order.iter().map(|at| batch.samples[*at as usize]);
-        let found: Vec<_> = sorted.map(|s| (s.slot(), s.time)).collect();
+        sorter.sort(&batch.samples);
+        let found: Vec<_> = sorter.sorted.iter().map(|s| (s.slot(), s.time)).collect();
         let mut wanted: Vec<_> = batch.samples.iter().map(|s| (s.slot(), s.time)).collect();
         wanted.sort();
         assert_eq!(found, wanted);
-        assert_eq!(sorter.sort(&[]), 0);
-        assert!(sorter.order.is_empty());
+        sorter.sort(&[]);
+        assert!(sorter.sorted.is_empty());
     }
 }

@@ -17,9 +17,9 @@ const PER_SERIES: usize = 2;
 /// Samples of all batches at least, and at most of each.
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
-/// What a waiting sample takes: its place in the batch that fills and in the one
-/// that is appended, and in the order of that.
-const SAMPLE_BYTES: u64 = 36;
+/// What a waiting sample takes: its places in the batch that fills, in the one
+/// that is appended, and in the sorted one.
+const SAMPLE_BYTES: u64 = 48;
 /// Bytes of the log that must be left for each sample that may wait. They become
 /// a quarter of their size in the head: so a replay never takes more than the
 /// head will.

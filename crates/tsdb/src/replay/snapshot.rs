@@ -71,7 +71,10 @@ impl Replay<'_> {
             }
         }
         self.hand_over_chunks(&mut chunks);
-        self.apply_all()?;
+        self.apply_samples();
+        if let Some(damaged) = self.pending.workers.take_damaged() {
+            return Err(damaged);
+        }
         let wanted = snapshot.contents.as_ref().map(|contents| contents.records);
         if !progress.tombstones || wanted.is_some_and(|wanted| wanted != progress.records) {
             let records = progress.records;

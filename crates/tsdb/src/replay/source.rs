@@ -19,7 +19,7 @@ use crate::error;
 /// unless one record alone is longer: what fits into a processor's own cache.
 const BLOCK_BYTES: usize = 96 << 10;
 /// Blocks that are read ahead, and as many that are decompressed.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 
 /// A segment of a log.
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ impl Packed {
         self.bytes.clear();
         self.records.clear();
         self.damage.clear();
+        // Most blocks then grow no further: what they grow out of stays around.
+        self.bytes.reserve(BLOCK_BYTES + BLOCK_BYTES / 2);
     }
 
     fn push(&mut self, bytes: &[u8], stored: Stored) {
@@ -76,6 +78,7 @@ impl Packed {
         block.bytes.clear();
         block.ends.clear();
         block.damage.clear();
+        block.bytes.reserve(2 * self.bytes.len());
         (block.segment, block.bytes_left) = (self.segment, self.bytes_left);
         let mut start = 0;
         for (end, stored) in &self.records {

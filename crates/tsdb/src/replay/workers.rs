@@ -128,10 +128,7 @@ impl<'h> Workers<'h> {
     }
 
     /// Waits until everything is done.
-    ///
-    /// # Errors
-    /// A growing chunk was damaged.
-    pub(super) fn finish(&mut self) -> Result<(), Damaged> {
+    pub(super) fn finish(&mut self) {
         for thread in &mut self.threads {
             while let Some(done) = thread.take_back() {
                 match done {
@@ -140,7 +137,11 @@ impl<'h> Workers<'h> {
                 }
             }
         }
-        self.damaged.take().map_or(Ok(()), Err)
+    }
+
+    /// What was wrong with a growing chunk since this was last called.
+    pub(super) fn take_damaged(&mut self) -> Option<Damaged> {
+        self.damaged.take()
     }
 
     /// How many samples were new since this was last called.

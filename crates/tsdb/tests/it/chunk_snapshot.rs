@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use headwater_blockfmt::Encoding;
+use headwater_blockfmt::snapshot::{LastValue, SnapshotChunk, put_series, put_tombstones};
 use headwater_env::{Env, FaultyFiles, Files, OpenMode, SeededRng};
 use headwater_model::{Exemplar, Histogram, Matcher, Metadata, MetricType, TimeRange};
 use headwater_storage::{
     Append, Delete, MetadataStore, Result, SampleValue, SelectExemplars, block_on,
 };
 use headwater_tsdb::{Builder, Db, Durability};
-use headwater_wal::segment_path;
+use headwater_wal::{Compression, Framing, WholeLogWriter, segment_path};
 
 use crate::support::{
     Dump, batch, builder, commit, copy_tree, corpora, dump, labels, rounds_are_whole,
@@ -248,6 +250,49 @@ fn a_damaged_snapshot_costs_nothing_but_time() {
                 assert!(db.damage().is_empty(), "{:?}", db.damage());
             }
         }
+    }
+}
+
+/// Checksums may be right and chunks wrong: then, too, the log has everything,
+/// whoever has found it.
+#[test]
+fn a_growing_chunk_that_makes_no_sense_is_read_from_the_log() {
+    for (threads, aliases) in [(1, 0), (4, 0), (4, 3)] {
+        let env = Env::in_memory(1);
+        let open = || open(&env).configure(|options| options.replay_threads = threads);
+        let db = open().configure(|options| options.snapshot_on_close = false);
+        let db = db.open().unwrap();
+        write(&db, 0..50);
+        let wanted = everything(&db);
+        db.close().unwrap();
+        drop(db);
+        let target = Path::new("data/chunk_snapshot.000000.0000000000");
+        let framing = Framing::Pages(Compression::None);
+        let files = Arc::clone(&env.files);
+        let mut snapshot = WholeLogWriter::create(files, target, framing, 1 << 20).unwrap();
+        let chunk = SnapshotChunk {
+            min_time: 0,
+            max_time: 49 * STEP,
+            encoding: Encoding::Xor,
+            data: &[0, 9, 1],
+            last: LastValue::Float(1.0),
+        };
+        let name = labels(&[("__name__", "float"), ("n", "1")]);
+        let mut records = vec![Vec::new()];
+        put_series(&mut records[0], 2, &name, Some(&chunk));
+        for alias in 0..aliases {
+            let mut record = Vec::new();
+            put_series(&mut record, 1000 + alias, &name, None);
+            records.push(record);
+        }
+        let mut record = Vec::new();
+        put_tombstones(&mut record, []);
+        records.push(record);
+        snapshot.append(&records).unwrap();
+        snapshot.finish().unwrap();
+        let db = open().open().unwrap();
+        assert_eq!(db.stats().unwrap().snapshots_failed, 1);
+        assert_eq!(everything(&db), wanted);
     }
 }
 
