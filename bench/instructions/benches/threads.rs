@@ -2,9 +2,11 @@
 //! engine with one thread and by one with two (or `HEADWATER_THREADS`).
 //!
 //! Data: 10 000 counters of four jobs, 1440 samples at 15 s, as a head with its mapped chunks. Steps of a
-//! minute over six hours, and the last moment. `cargo bench -p headwater-instructions
-//! --features threads --bench threads` prints wall (median) and CPU (mean) of each in milliseconds, asked in turns. No other work may run on
-//! the machine meanwhile. No instructions are counted here; this bench stands where engine and store meet.
+//! minute over six hours, and the last moment.
+//!
+//! `cargo bench -p headwater-instructions --features threads --bench threads` prints wall (median) and CPU
+//! (mean) of each in milliseconds, asked in turns. No other work may run on the machine meanwhile. No
+//! instructions are counted here; this bench stands where engine and store meet.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -20,6 +20,7 @@ use super::text::{
 pub(crate) struct AnswerWriter {
     kind: &'static str,
     rest: Rest,
+    points: PointWriter,
     tail: Tail,
     begun: bool,
     done: bool,
@@ -37,7 +38,6 @@ enum Rest {
     Matrix {
         series: std::vec::IntoIter<RangeSeries>,
         current: Option<Matrix>,
-        points: PointWriter,
         first: bool,
     },
 }
@@ -64,6 +64,7 @@ impl AnswerWriter {
         Self {
             kind: answer.value.kind(),
             rest: Rest::new(answer.value),
+            points: PointWriter::default(),
             tail: Tail {
                 stats: detail.map(|detail| (stats, detail)),
                 warnings: answer.warnings,
@@ -103,7 +104,7 @@ impl AnswerWriter {
             out.push_str("\",\"result\":[");
         }
         while !self.done && out.len() < size {
-            if !self.rest.push_next(out, size) {
+            if !self.rest.push_next(out, &mut self.points, size) {
                 out.push(b']');
                 self.tail.push(out);
                 self.done = true;
@@ -137,7 +138,6 @@ impl Rest {
             Value::Matrix(series) => Self::Matrix {
                 series: series.into_iter(),
                 current: None,
-                points: PointWriter::default(),
                 first: true,
             },
         }
@@ -155,7 +155,7 @@ impl Rest {
 
     /// Writes one unit, or points of one series until `out` holds `size` bytes; answers false if there was
     /// none left.
-    fn push_next(&mut self, out: &mut Vec<u8>, size: usize) -> bool {
+    fn push_next(&mut self, out: &mut Vec<u8>, points: &mut PointWriter, size: usize) -> bool {
         match self {
             Self::Single(text) => match text.take() {
                 Some(text) => {
@@ -175,7 +175,6 @@ impl Rest {
             Self::Matrix {
                 series,
                 current,
-                points,
                 first,
             } => {
                 if current.is_none() {

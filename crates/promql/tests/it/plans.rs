@@ -147,6 +147,10 @@ fn stores_are_told_what_plans_know() {
     assert_eq!(found[0].hints.function.as_deref(), Some("max"));
     assert!(found[0].hints.newest && found[0].hints.step == 0);
 
-    assert!(asked(EvalRequest::instant("topk(2, load)", 0))[0].hints.sorted);
+    assert!(
+        asked(EvalRequest::instant("topk(2, load)", 0))[0]
+            .hints
+            .sorted
+    );
     assert!(asked(request("load and on () vector(time()) > 1000")).is_empty());
 }
