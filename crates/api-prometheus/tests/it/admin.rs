@@ -23,7 +23,10 @@ impl Delete for Stubborn {
         let value = matchers[0].value.clone();
         let done = match value.as_str() {
             "stuck" => Err(Error::new(ErrorKind::NoSpace, "the disk is full")),
-            _ => Ok(self.deleted.lock().unwrap().push(value)),
+            _ => {
+                self.deleted.lock().unwrap().push(value);
+                Ok(())
+            }
         };
         Box::pin(async move { done })
     }
