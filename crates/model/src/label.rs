@@ -73,6 +73,7 @@ impl Labels {
     }
 
     /// The value of `name`, if the set has it.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&str> {
         for (candidate, value) in self {
             match candidate.cmp(name) {
@@ -95,6 +96,7 @@ impl Labels {
     }
 
     /// The pairs in ascending order of names.
+    #[inline]
     pub fn iter(&self) -> Iter<'_> {
         Iter { rest: &self.packed }
     }
@@ -110,6 +112,7 @@ impl Labels {
     }
 
     /// The cached xxh64 of the packed form. Stable within one version of the crate only: never store it.
+    #[inline]
     pub fn hash64(&self) -> u64 {
         self.hash
     }
@@ -191,6 +194,7 @@ fn push_len(packed: &mut String, mut len: usize) {
 }
 
 /// Splits the string that a length and its bytes stand for off the front of `packed`.
+#[inline]
 fn take_text(packed: &str) -> (&str, &str) {
     if let Some(&len @ 0..0x40) = packed.as_bytes().first() {
         return packed[1..].split_at(len.into());
@@ -215,6 +219,7 @@ pub struct Iter<'a> {
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a str, &'a str);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -242,6 +247,7 @@ impl Default for Labels {
 }
 
 impl PartialEq for Labels {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash && self.packed == other.packed
     }

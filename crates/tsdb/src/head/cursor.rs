@@ -8,7 +8,14 @@ use headwater_storage::{Error, ErrorKind, Result, SeriesCursor};
 
 use super::Head;
 use super::isolation::Snapshot;
+use super::prefetch::prefetch;
 use crate::read::{Loaded, TimeSpan};
+
+/// How many series ahead memory is asked for: that of a series, then that of its growing chunk.
+pub(crate) const NEAR: usize = 3;
+pub(crate) const FAR: usize = 6;
+/// Cache lines of a growing chunk, counted from its end, that are asked for.
+const CHUNK_LINES: usize = 6;
 
 /// A view of some series of the head.
 #[derive(Clone, Debug)]
@@ -45,6 +52,21 @@ impl View {
         match series.alive {
             true => series.newest_float(self.range, self.snapshot.sees),
             false => None,
+        }
+    }
+
+    /// Asks for the memory of series that will be read soon: `far`, then `near`. Reading is mostly
+    /// waiting for it.
+    pub(crate) fn prefetch(&self, near: Option<u32>, far: Option<u32>) {
+        if let Some(cell) = far.and_then(|slot| self.head.slots.get(slot)) {
+            cell.prefetch();
+        }
+        if self.newest {
+            return;
+        }
+        if let Some(cell) = near.and_then(|slot| self.head.slots.get(slot)) {
+            let end = cell.lock().open.growing.tail_address();
+            (0..CHUNK_LINES).for_each(|line| prefetch(end.wrapping_sub(64 * line)));
         }
     }
 
@@ -214,6 +236,9 @@ impl HeadCursor {
 
 impl SeriesCursor for HeadCursor {
     fn advance(&mut self) -> Result<Option<Labels>> {
+        let next = self.slots.as_slice();
+        self.view
+            .prefetch(next.get(NEAR).copied(), next.get(FAR).copied());
         for slot in self.slots.by_ref() {
             if let Some(labels) = self.view.labels(slot) {
                 self.current = Some((slot, labels.clone()));

@@ -133,8 +133,7 @@ impl Head {
             let series = self.slots.get(slot)?.lock();
             series.alive.then(|| series.labels.clone())
         };
-        let sorted = ranks.lock().sort(slots, labels);
-        sorted
+        ranks.lock().sort(slots, labels)
     }
 }
 

@@ -16,7 +16,7 @@ use headwater_blockfmt::{EncodedChunk, encode_columns_with};
 use headwater_model::{Labels, SeriesColumns};
 use headwater_storage::{ChunkCursor, Result, SeriesCursor, merge_columns};
 
-use crate::head::cursor::View;
+use crate::head::cursor::{FAR, NEAR, View};
 use crate::head::rules::as_before;
 pub(crate) use known::KnownSeries;
 use parts::Warnings;
@@ -55,6 +55,8 @@ impl Walk {
     fn advance(&mut self) -> Option<Labels> {
         self.current = self.left.next();
         let current = self.current?;
+        let slot = |ahead| self.selection.slot(current + ahead);
+        self.view.prefetch(slot(NEAR), slot(FAR));
         Some(self.selection.labels(current).clone())
     }
 

@@ -293,6 +293,13 @@ impl Selection {
             })
     }
 
+    /// The slot of a series, if there is such a series and the head has it.
+    pub(crate) fn slot(&self, at: usize) -> Option<u32> {
+        let end = *self.series.ends.get(at)?;
+        let last = self.series.places.get((end as usize).checked_sub(1)?)?;
+        (last.source == HEAD).then_some(last.at)
+    }
+
     /// Keeps the first series that have samples in the range: as many as are needed.
     fn limit(&mut self, view: &View, limit: usize) {
         if limit == 0 {
