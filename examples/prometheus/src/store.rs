@@ -320,7 +320,7 @@ mod tests {
             let series = batch.series(&Labels::from_pairs([("n", name)])).unwrap();
             batch.append_float(series, 1000, value).unwrap();
         }
-        batch.commit().unwrap();
+        batch.commit().unwrap().wait().unwrap();
         db
     }
 
