@@ -20,18 +20,14 @@ pub(crate) fn move_away(files: &dyn Files, data: &Path) -> Result<Vec<String>> {
     let mut said = Vec::new();
     for dir in [log::dir(data), log::late_dir(data), chunk_files::dir(data)] {
         if files.file_len(&dir).map_err(error::file)?.is_some() && !files.is_dir(&dir) {
-            said.push(rename(
-                files,
-                &dir,
-                "it is a file where a directory belongs",
-            )?);
+            said.push(tell(files, &dir, "it is a file where a directory belongs")?);
         }
         if !files.is_dir(&dir) {
             continue;
         }
         for entry in files.list(&dir).map_err(error::file)? {
             if let Some(why) = what_is_wrong(files, &dir, &entry)? {
-                said.push(rename(files, &dir.join(&entry.name), why)?);
+                said.push(tell(files, &dir.join(&entry.name), why)?);
             }
         }
     }
@@ -54,10 +50,18 @@ fn what_is_wrong(files: &dyn Files, dir: &Path, entry: &DirEntry) -> Result<Opti
     })
 }
 
-fn rename(files: &dyn Files, path: &Path, why: &str) -> Result<String> {
+fn tell(files: &dyn Files, path: &Path, why: &str) -> Result<String> {
+    let to = rename(files, path, STRAY)?;
+    let (path, to) = (path.display(), to.display());
+    Ok(format!("{path} was moved to {to}: {why}"))
+}
+
+/// Puts `ending` behind the name of a file or directory, and a number behind that if the name is
+/// taken; for good once this returns. Answers the new name.
+pub(crate) fn rename(files: &dyn Files, path: &Path, ending: &str) -> Result<PathBuf> {
     let named = |count: u32| {
         let mut name = path.as_os_str().to_owned();
-        name.push(STRAY);
+        name.push(ending);
         if count > 1 {
             name.push(format!(".{count}"));
         }
@@ -73,6 +77,5 @@ fn rename(files: &dyn Files, path: &Path, why: &str) -> Result<String> {
         .rename(path, &to)
         .and_then(|()| files.sync_dir(parent))
         .map_err(error::file)?;
-    let (path, to) = (path.display(), to.display());
-    Ok(format!("{path} was moved to {to}: {why}"))
+    Ok(to)
 }

@@ -15,7 +15,7 @@ use headwater_model::Labels;
 use headwater_storage::{Error, ErrorKind, Result};
 
 use super::chunk_path;
-use crate::error;
+use crate::{error, strays};
 
 /// The end of the name of a block that is being written.
 pub(crate) const CREATING: &str = ".tmp-for-creation";
@@ -209,25 +209,8 @@ pub(crate) fn remove_block(files: &dyn Files, dir: &Path) -> Result<()> {
 
 /// Moves a damaged block out of the way, for good once this returns; answers where it is.
 pub(crate) fn set_aside(files: &dyn Files, dir: &Path) -> Result<PathBuf> {
-    let named = |count: u32| {
-        let mut name = dir.as_os_str().to_owned();
-        name.push(ASIDE);
-        if count > 1 {
-            name.push(format!(".{count}"));
-        }
-        PathBuf::from(name)
-    };
     // The same block may have been restored, and damaged once more.
-    let mut count = 1;
-    while files.exists(&named(count)).map_err(error::file)? {
-        count += 1;
-    }
-    let root = dir.parent().unwrap_or(Path::new("."));
-    files
-        .rename(dir, &named(count))
-        .and_then(|()| files.sync_dir(root))
-        .map_err(error::file)?;
-    Ok(named(count))
+    strays::rename(files, dir, ASIDE)
 }
 
 /// The block whose damaged directory this is the name of, if it is one that was set aside.

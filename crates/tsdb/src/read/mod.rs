@@ -60,6 +60,13 @@ impl Walk {
         Some(self.selection.labels(current).clone())
     }
 
+    /// Where the samples of the current series are, once, and what reads them.
+    fn current(&mut self) -> (Option<(&View, &Selection, usize)>, &mut Reader) {
+        let (view, selection) = (&self.view, &*self.selection);
+        let place = self.current.take().map(|at| (view, selection, at));
+        (place, &mut self.reader)
+    }
+
     fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.reader.warnings.0)
     }
@@ -81,17 +88,10 @@ impl SeriesCursor for StoreCursor {
 
     fn read(&mut self, into: &mut SeriesColumns) -> Result<()> {
         into.clear();
-        let Walk {
-            view,
-            selection,
-            current,
-            reader,
-            ..
-        } = &mut self.0;
-        match current.take() {
-            Some(at) => reader.read(view, selection, at, into),
-            None => Ok(()),
-        }
+        let (place, reader) = self.0.current();
+        place.map_or(Ok(()), |(view, selection, at)| {
+            reader.read(view, selection, at, into)
+        })
     }
 
     fn split(self: Box<Self>, parts: usize) -> Vec<Box<dyn SeriesCursor>> {
@@ -136,17 +136,10 @@ impl ChunkCursor for StoreChunkCursor {
 
     fn read(&mut self, into: &mut Vec<EncodedChunk>) -> Result<()> {
         into.clear();
-        let Walk {
-            view,
-            selection,
-            current,
-            reader,
-            ..
-        } = &mut self.0;
-        match current.take() {
-            Some(at) => reader.chunks(view, selection, at, into),
-            None => Ok(()),
-        }
+        let (place, reader) = self.0.current();
+        place.map_or(Ok(()), |(view, selection, at)| {
+            reader.chunks(view, selection, at, into)
+        })
     }
 
     fn take_warnings(&mut self) -> Vec<String> {

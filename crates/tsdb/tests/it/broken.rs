@@ -20,12 +20,13 @@ use headwater_model::{Matcher, TimeRange};
 use headwater_storage::{Delete, Select, SelectRequest, block_on};
 use headwater_tsdb::{Builder, Db, Durability};
 
-use crate::support::{Dump, batch, builder, commit, corpora, dump, labels};
+use crate::support::{
+    Dump, Tree, batch, builder, commit, corpora, dump, labels, plant, planted, tree,
+};
 
 const STEP: i64 = 15_000;
 const RANGE: i64 = 40 * STEP;
 
-type Tree = BTreeMap<PathBuf, Vec<u8>>;
 /// How a store on these files is opened.
 type Opener = fn(&MemoryFiles, u64) -> Builder;
 
@@ -98,31 +99,6 @@ fn filled(open: Opener) -> Tree {
         assert!(there, "{part}: {:?}", out.keys());
     }
     out
-}
-
-fn tree(files: &dyn Files, dir: &Path, into: &mut Tree) {
-    for entry in files.list(dir).unwrap() {
-        let path = dir.join(&entry.name);
-        match entry.is_dir {
-            true => tree(files, &path, into),
-            false => {
-                into.insert(path.clone(), files.read(&path).unwrap());
-            }
-        }
-    }
-}
-
-fn planted(tree: &Tree) -> MemoryFiles {
-    let files = MemoryFiles::new();
-    for (path, bytes) in tree {
-        plant(&files, path, bytes);
-    }
-    files
-}
-
-fn plant(files: &MemoryFiles, path: &Path, bytes: &[u8]) {
-    files.create_dir_all(path.parent().unwrap()).unwrap();
-    files.write_atomic(path, bytes).unwrap();
 }
 
 /// What a store serves, and what it has to say.

@@ -2,23 +2,20 @@
 //!
 //! `HEADWATER_EXHAUSTIVE=1` flips a bit of every byte, otherwise of some.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater_env::{Env, Files, FilesExt, MemoryFiles};
+use headwater_env::{Env, MemoryFiles};
 use headwater_model::{Histogram, Matcher, Span, TimeRange};
 use headwater_storage::{
     Delete, LabelQueries, LabelRequest, SampleValue, Select, SelectRequest, block_on,
 };
 use headwater_tsdb::{Builder, Db, Durability};
 
-use crate::support::{Dump, batch, builder, commit, dump, labels};
+use crate::support::{Dump, Tree, batch, builder, commit, dump, labels, planted, tree};
 
 const STEP: i64 = 15_000;
 const RANGE: i64 = 40 * STEP;
-
-type Tree = BTreeMap<PathBuf, Vec<u8>>;
 
 fn on(files: &MemoryFiles) -> Builder {
     let env = Env {
@@ -81,27 +78,6 @@ fn filled() -> MemoryFiles {
         append(&db, at * STEP + 1, true);
     }
     assert!(db.blocks().len() > 1, "{:?}", db.blocks());
-    files
-}
-
-fn tree(files: &dyn Files, dir: &Path, into: &mut Tree) {
-    for entry in files.list(dir).unwrap() {
-        let path = dir.join(&entry.name);
-        match entry.is_dir {
-            true => tree(files, &path, into),
-            false => {
-                into.insert(path.clone(), files.read(&path).unwrap());
-            }
-        }
-    }
-}
-
-fn planted(tree: &Tree) -> MemoryFiles {
-    let files = MemoryFiles::new();
-    for (path, bytes) in tree {
-        files.create_dir_all(path.parent().unwrap()).unwrap();
-        files.write_atomic(path, bytes).unwrap();
-    }
     files
 }
 

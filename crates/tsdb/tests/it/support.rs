@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use headwater_env::Env;
+use headwater_env::{Env, Files, FilesExt, MemoryFiles};
 use headwater_model::histogram::spans_indexes;
 use headwater_model::{HistogramRef, Labels, SeriesColumns, Span, TimeRange};
 use headwater_storage::{Append, Appender, Select, SelectRequest, Ticket, block_on};
@@ -143,4 +143,32 @@ pub(crate) fn rounds_are_whole(
         "{context}: {whole} of {acknowledged} left"
     );
     assert_eq!(counts[whole..].iter().sum::<i64>(), 0, "{context}");
+}
+
+/// The files of a directory.
+pub(crate) type Tree = BTreeMap<PathBuf, Vec<u8>>;
+
+pub(crate) fn tree(files: &dyn Files, dir: &Path, into: &mut Tree) {
+    for entry in files.list(dir).unwrap() {
+        let path = dir.join(&entry.name);
+        match entry.is_dir {
+            true => tree(files, &path, into),
+            false => {
+                into.insert(path.clone(), files.read(&path).unwrap());
+            }
+        }
+    }
+}
+
+pub(crate) fn planted(tree: &Tree) -> MemoryFiles {
+    let files = MemoryFiles::new();
+    for (path, bytes) in tree {
+        plant(&files, path, bytes);
+    }
+    files
+}
+
+pub(crate) fn plant(files: &MemoryFiles, path: &Path, bytes: &[u8]) {
+    files.create_dir_all(path.parent().unwrap()).unwrap();
+    files.write_atomic(path, bytes).unwrap();
 }
