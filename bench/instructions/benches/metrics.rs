@@ -78,7 +78,7 @@ fn chunks() -> Vec<bytes::Bytes> {
 }
 
 // The same chunks, read into columns.
-#[library_benchmark(config = at_most(1_890_000))]
+#[library_benchmark(config = at_most(1_400_000))]
 #[bench::jitter(chunks())]
 fn xor_decode(chunks: Vec<bytes::Bytes>) -> usize {
     let mut columns = SeriesColumns::default();
@@ -139,7 +139,7 @@ fn filled(rounds: i64) -> Store {
 }
 
 // Ten rounds of 2000 samples into known series, with log.
-#[library_benchmark(config = at_most(18_400_000))]
+#[library_benchmark(config = at_most(16_700_000))]
 #[bench::known(filled(1))]
 fn head_append(store: Store) -> Store {
     (1..=10).for_each(|round| store.write(round));
@@ -147,7 +147,7 @@ fn head_append(store: Store) -> Store {
 }
 
 // 2000 series of 150 samples out of the head, in columns.
-#[library_benchmark(config = at_most(37_000_000))]
+#[library_benchmark(config = at_most(28_900_000))]
 #[bench::columns(filled(150))]
 fn head_select(store: Store) -> Store {
     let request = SelectRequest::new(vec![Matcher::equal("job", "node")], TimeRange::ALL);
@@ -168,7 +168,7 @@ fn closed() -> tempfile::TempDir {
 }
 
 // A log of 2000 series with 40 samples each, replayed.
-#[library_benchmark(config = at_most(35_000_000))]
+#[library_benchmark(config = at_most(23_700_000))]
 #[bench::log(closed())]
 fn head_replay(dir: tempfile::TempDir) -> (tempfile::TempDir, Db) {
     let db = open(dir.path());
