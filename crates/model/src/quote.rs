@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-/// Writes `text` as Go's `strconv.Quote` would.
+/// Writes `text` as Go's `strconv.Quote` would, but for U+FFFD, which is escaped so that it can be read again.
 pub fn write_go_quoted(out: &mut dyn Write, text: &str) -> fmt::Result {
     out.write_char('"')?;
     for c in text.chars() {
@@ -29,6 +29,8 @@ fn write_escaped(out: &mut dyn Write, c: char) -> fmt::Result {
         '\r' => out.write_str("\\r"),
         '\t' => out.write_str("\\t"),
         '\x0b' => out.write_str("\\v"),
+        // Stands for bytes that were no text, mostly; PromQL refuses it where it stands bare.
+        char::REPLACEMENT_CHARACTER => out.write_str("\\ufffd"),
         c if is_printable(c) => out.write_char(c),
         c if u32::from(c) < 0x80 => write!(out, "\\x{:02x}", u32::from(c)),
         c if u32::from(c) < 0x1_0000 => write!(out, "\\u{:04x}", u32::from(c)),
@@ -58,6 +60,7 @@ mod tests {
             ("\x00\x7f", r#""\x00\x7f""#),
             ("é世", r#""é世""#),
             ("\u{200b}\u{feff}", r#""\u200b\ufeff""#),
+            ("\u{fffd}", r#""\ufffd""#),
         ] {
             assert_eq!(go_quoted(text), quoted);
         }

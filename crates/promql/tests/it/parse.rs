@@ -33,6 +33,8 @@ fn prints_what_it_parsed() {
         ("{\"a.b\",c=\"d\"}", "{__name__=\"a.b\",c=\"d\"}"),
         ("topk without(a)(3,foo)", "topk without (a) (3, foo)"),
         (":a:b{c=\"d\"} + :", ":a:b{c=\"d\"} + :"),
+        ("a{b=~\"q.*\\335827\"}", "a{b=~\"q.*\\ufffd827\"}"),
+        ("a{b=~\"q.*\\ufffd827\"}", "a{b=~\"q.*\\ufffd827\"}"),
         (
             "sum by(a:b,on,bool)(fill)",
             "sum by (\"a:b\", on, bool) (fill)",
