@@ -61,10 +61,8 @@ pub(crate) fn step(
     at: usize,
     scratch: &mut Scratch,
 ) -> Step {
-    match framing {
-        Framing::Pages(_) => pages::decode(data, base, at, scratch),
-        Framing::Frames => frames::decode(data, at),
-    }
+    let found = stored_step(framing, data, base, at, scratch);
+    pages::unpack(found, data, scratch)
 }
 
 /// The same, leaving the record compressed.

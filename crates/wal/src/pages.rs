@@ -140,9 +140,9 @@ fn read_fragment(data: &[u8], base: u64, at: usize) -> Read<'_> {
     })
 }
 
-/// Reads the record at `at`. `data[0]` stands at `base` in the segment.
-pub(crate) fn decode(data: &[u8], base: u64, at: usize, scratch: &mut Scratch) -> Step {
-    let (start, end, bytes, flags) = match stored(data, base, at, scratch) {
+/// What was found, decompressed if it is a record that is not plain.
+pub(crate) fn unpack(found: Step, data: &[u8], scratch: &mut Scratch) -> Step {
+    let (start, end, bytes, flags) = match found {
         Step::Record {
             start,
             end,
@@ -166,7 +166,7 @@ pub(crate) fn decode(data: &[u8], base: u64, at: usize, scratch: &mut Scratch) -
     }
 }
 
-/// The same, without decompressing it.
+/// Reads the record at `at`, and leaves it compressed.
 pub(crate) fn stored(data: &[u8], base: u64, mut at: usize, scratch: &mut Scratch) -> Step {
     let mut start = at;
     let mut open = false;
@@ -285,7 +285,8 @@ mod tests {
         let (mut at, mut records, mut damages) = (0, Vec::new(), Vec::new());
         let mut scratch = Scratch::default();
         loop {
-            match decode(data, 0, at, &mut scratch) {
+            let found = stored(data, 0, at, &mut scratch);
+            match unpack(found, data, &mut scratch) {
                 Step::Record { end, bytes, .. } => {
                     records.push(bytes.of(data, &scratch).to_vec());
                     at = end;
