@@ -145,24 +145,22 @@ fn drop_superseded(files: &dyn Files, opened: &mut Opened) -> Result<()> {
         }
     }
     let mut gone: Vec<(String, PathBuf)> = Vec::new();
+    let said = &mut opened.damage;
+    let mut stays = |ulid: &String, dir: &Path, damage: &[String], goes: bool| {
+        let goes = goes || merged.contains(ulid) || mended.contains(ulid);
+        if goes {
+            gone.push((ulid.clone(), dir.to_owned()));
+            said.retain(|line| !damage.contains(line));
+        }
+        !goes
+    };
     opened.blocks.retain(|block| {
-        let ulid = &block.meta.ulid;
-        let superseded = merged.contains(ulid) || mended.contains(ulid);
-        let goes = superseded || block.meta.compaction.deletable;
-        if goes {
-            gone.push((ulid.clone(), block.dir.clone()));
-            opened.damage.retain(|line| !block.damage.contains(line));
-        }
-        !goes
+        let deletable = block.meta.compaction.deletable;
+        stays(&block.meta.ulid, &block.dir, &block.damage, deletable)
     });
-    opened.unserved.retain(|block| {
-        let goes = merged.contains(&block.ulid) || mended.contains(&block.ulid);
-        if goes {
-            gone.push((block.ulid.clone(), block.dir.clone()));
-            opened.damage.retain(|line| !block.damage.contains(line));
-        }
-        !goes
-    });
+    opened
+        .unserved
+        .retain(|block| stays(&block.ulid, &block.dir, &block.damage, false));
     for (ulid, dir) in gone {
         match mended.contains(&ulid) {
             true => drop(set_aside(files, &dir)?),
